@@ -19,10 +19,10 @@ from billing.keys.api_keys import Holder
 from billing.keys.calls import cost_of
 from billing.keys.counting import spend_by
 from billing.keys.limits import Limit
-from billing.quota import debits
-from billing.quota.debits import Debit
 from billing.quota.key_use import KeyUse
-from billing.quota.spending import Meter
+from billing.spending import debits
+from billing.spending.debits import Debit
+from billing.spending.meter import Meter
 from billing.telemetry import count, logger, metrics
 from billing.wiring.container import books, connect, deadline, in_init, settings
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from billing.account import alert
 from billing.api.endpoint import Answer, endpoint, meter
-from billing.api.request import Request, text, whole_or_null
+from billing.api.members import text, whole_or_null
+from billing.api.request import Request
 from billing.errors import BillingError
 from billing.keys import api_keys, changes, held
 from billing.keys.limits import Limit

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
+from billing.holds import closing, placing
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
-from billing.quota import debits, hold_expiry, holds
+from billing.quota import hold_expiry
 from billing.quota.balance import Balance
-from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from support import builders, laws, model
 from support.builders import fact, pending
@@ -143,7 +145,7 @@ def _refunded_early(books: Books) -> tuple[Payment, dict[str, Any]]:
 
 def _held(meter: Meter) -> tuple[Payment, str]:
     """Ten used, forty held."""
-    return _bought(meter.books, 10), holds.place(meter, "alice", 40, 60).hold_id
+    return _bought(meter.books, 10), placing.place(meter, "alice", 40, 60).hold_id
 
 
 def _use(books: Books, units: int) -> None:
@@ -261,8 +263,8 @@ def _ends_of(meter: Meter, hold: str, *, is_expired: bool) -> dict[str, Callable
     if is_expired:
         books.clock.now += timedelta(seconds=61)  # type: ignore[attr-defined]
     return {
-        "release": lambda: _refusable(lambda: holds.release(meter, hold)),
-        "capture": lambda: _refusable(lambda: holds.capture(meter, hold, 25)),
+        "release": lambda: _refusable(lambda: closing.release(meter, hold)),
+        "capture": lambda: _refusable(lambda: closing.capture(meter, hold, 25)),
         "expire": lambda: hold_expiry.give_back_expired(
             books, "alice", Balance.from_item(books.store.get("quotas", ("alice", "quota")))
         ),
@@ -294,7 +296,7 @@ def test_a_hold_is_closed_exactly_once(
                 assert (balance.used, balance.remaining) in ((10, 90), (35, 65))
                 assert balance.held == 0
 
-        return [lambda: _refusable(lambda: holds.capture(meter, hold, 25)), acts[other]], check
+        return [lambda: _refusable(lambda: closing.capture(meter, hold, 25)), acts[other]], check
 
     record_figures(f"a capture and a {other}", explore(build))
 
@@ -350,8 +352,8 @@ def test_two_holds_and_a_debit_on_the_last_units_never_oversell(
             assert balance.used + balance.held == 61
 
         return [
-            lambda: _refusable(lambda: holds.place(meter, "alice", 60, 60)),
-            lambda: _refusable(lambda: holds.place(meter, "alice", 60, 90)),
+            lambda: _refusable(lambda: placing.place(meter, "alice", 60, 60)),
+            lambda: _refusable(lambda: placing.place(meter, "alice", 60, 90)),
             lambda: _refusable(lambda: debits.debit(meter, "alice", 60)),
         ], check
 

@@ -22,13 +22,14 @@ from typing import Any, Final
 import pytest
 from billing.books import Books
 from billing.errors import BillingError, RetryableError
+from billing.holds import closing, placing
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
-from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
-from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
 from billing.settings import Telling
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from properties.crowd import PerThread
 from support import builders, dynamo, laws, model
@@ -149,7 +150,7 @@ class Storm:
         figures["holds"] += 1
         meter = Meter(self.books, "")
         try:
-            hold_id = holds.place(meter, user_id, UNITS, HOLD_SECONDS).hold_id
+            hold_id = placing.place(meter, user_id, UNITS, HOLD_SECONDS).hold_id
         except (RetryableError, Killed):
             figures["holds with an unknown outcome"] += 1
             return
@@ -163,9 +164,9 @@ class Storm:
         meter = Meter(self.books, "")
         with suppress(RetryableError, Killed):
             if end == "released":
-                holds.release(meter, hold_id)
+                closing.release(meter, hold_id)
             else:
-                holds.capture(meter, hold_id, CAPTURED)
+                closing.capture(meter, hold_id, CAPTURED)
                 self.spent.captured[user_id].add(hold_id)
 
     def debits_under_a_key(self, user_id: str, key: str) -> None:
@@ -195,7 +196,7 @@ def _round(
     acts = storm.acts(chance)
     wire = rough(books.store, seed, figures)
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(THREADS) as pool:
-        patch.setattr(spending, "_seen", PerThread())
+        patch.setattr(memory, "_seen", PerThread())
         work = [pool.submit(act) for act in acts]
         if disturb:
             disturb(storm, len(acts))

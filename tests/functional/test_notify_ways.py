@@ -11,7 +11,7 @@ import pytest
 from billing.notices.delivery import Failed
 from billing.notices.event_bus import EventBus
 from billing.notices.notice import Row
-from billing.storage.expressions import decode
+from billing.storage.values import decode
 from billing.storage.writes import KEY_NAMES
 from billing.telemetry import metrics
 from billing.wiring import notices as wiring

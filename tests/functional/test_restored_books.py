@@ -6,9 +6,10 @@ import contextlib
 
 import pytest
 from billing import deployment
+from billing.audit.repair import repair_account
 from billing.clock import epoch, utc_now
 from billing.keys import api_keys as keys
-from billing.reconciliation import repair, run
+from billing.reconciliation import run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
 from functional.lab import Lab, forget
@@ -148,7 +149,7 @@ def test_what_was_sold_in_between_is_credited_once_and_the_way_back_works(
         for user in _differences(new):
             books = new.books()
             books.store.deadline.begin()
-            repair.repair_account(Run(books, new.gateway(books), repair=True, resumes=False), user)
+            repair_account(Run(books, new.gateway(books), repair=True, resumes=False), user)
         assert _differences(new) == []
         dora, erik = lab.quota("dora"), lab.quota("erik")
         assert (dora["total"], dora["used"], dora["remaining"]) == (1100, 30, 1070)

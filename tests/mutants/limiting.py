@@ -15,7 +15,7 @@ LIMITING: Final = (
         TESTS + "test_a_container_with_an_old_memory_takes_no_unit_above_the_limit",
         (USE, 'Must(left(key.name), ">=", units)', "exists(left(key.name))"),
         (
-            "quota/spending.py",
+            "spending/taking.py",
             "seen = replace(self, key=key)",
             (
                 "seen = replace(self, key=key)\n"
@@ -106,7 +106,7 @@ LIMITING: Final = (
     bug(
         "a hold of what there is takes no more than it must",
         TESTS + "test_at_least_takes_what_remains_and_what_the_limit_leaves",
-        ("quota/spending.py", "max(self.at_least, most)", "self.at_least"),
+        ("spending/taking.py", "max(self.at_least, most)", "self.at_least"),
     ),
     bug(
         "a path costs what it does as it was sent",

@@ -8,6 +8,8 @@ _PACKAGES: Final = (
     "storage",
     "stripe_api",
     "quota",
+    "spending",
+    "holds",
     "keys",
     "lots",
     "grants",
@@ -17,6 +19,7 @@ _PACKAGES: Final = (
     "top_up",
     "notices",
     "reconciliation",
+    "audit",
 )
 """Of ``functions/billing``, as far as they are there: every file of theirs."""
 _SHARED: Final = "facts money deployment cursors wiring/secrets"

@@ -5,13 +5,11 @@ from typing import Final
 from .bug import bug
 
 API_KEYS: Final = "keys/api_keys.py"
-DEBITS: Final = "quota/debits.py"
+DEBITS: Final = "spending/debits.py"
 EXPIRY: Final = "quota/hold_expiry.py"
-HOLDS: Final = "quota/holds.py"
-TAKING: Final = "quota/spending.py"
-AFTER_EXPIRY: Final = (
-    "(*expired.account.must, {}_day_has_begun(now), *of_key.must, *taking.clauses)"
-)
+HOLDS: Final = "holds/closing.py"
+TAKING: Final = "spending/taking.py"
+AFTER_EXPIRY: Final = "(*expired.account.must, {}day_has_begun(now), *of_key.must, *taking.clauses)"
 ONCE: Final = "books.store.commit_once(*writes, clears_up=False)"
 CLOSING_CONDITIONS: Final = (
     (EXPIRY, '(exists("user_id"), equals("units", row["units"]))', "()"),
@@ -25,37 +23,37 @@ CLOSING_CONDITIONS: Final = (
 SPENDING: Final = (
     bug(
         "a debit has no condition on what remains",
-        "quota/test_spending.py::test_more_than_remains_is_not_taken",
+        "spending/test_taking.py::test_more_than_remains_is_not_taken",
         (TAKING, 'Must("remaining", ">=", units)', "today"),
     ),
     bug(
         "a keyed debit overwrites the answer of the first",
-        "quota/test_debits.py::test_a_keyed_debit_is_taken_once_and_its_answer_kept",
-        ("quota/debits.py", 'creates("quotas", row, kept)', 'Write("quotas", row, set=kept)'),
+        "spending/test_debits.py::test_a_keyed_debit_is_taken_once_and_its_answer_kept",
+        ("spending/debits.py", 'creates("quotas", row, kept)', 'Write("quotas", row, set=kept)'),
         (
-            "quota/debits.py",
+            "spending/debits.py",
             "from billing.storage.writes import creates",
             "from billing.storage.writes import Write",
         ),
     ),
     bug(
         "a key with another body replays the first answer",
-        "quota/test_debits.py::test_a_key_with_another_body_is_a_conflict",
-        ("quota/debits.py", 'used.item["body"] != body', "False"),
+        "spending/test_debits.py::test_a_key_with_another_body_is_a_conflict",
+        ("spending/debits.py", 'used.item["body"] != body', "False"),
     ),
     bug(
         "more is captured than was held",
-        "quota/test_holds.py::test_no_more_is_captured_than_was_held",
+        "holds/test_holds.py::test_no_more_is_captured_than_was_held",
         (HOLDS, 'units > row["units"]', 'units > row["units"] + balance.remaining'),
     ),
     bug(
         "a hold is released without a condition that it is still open",
-        "quota/test_holds.py::test_two_concurrent_releases_release_once",
+        "holds/test_holds.py::test_two_concurrent_releases_release_once",
         *CLOSING_CONDITIONS,
     ),
     bug(
         "a hold is captured after its time",
-        "quota/test_holds.py::test_an_expired_hold_is_not_captured",
+        "holds/test_holds.py::test_an_expired_hold_is_not_captured",
         (HOLDS, 'row["expires_at"] <= epoch(now)', 'row["expires_at"] <= 0'),
     ),
     bug(
@@ -67,7 +65,7 @@ SPENDING: Final = (
         "a debit after an expiry has no condition on what remained",
         "quota/test_hold_expiry.py::test_a_debit_by_a_clock_behind_an_expiry_oversells_nothing",
         (
-            "quota/spending.py",
+            "spending/release.py",
             AFTER_EXPIRY.format("same_remaining, "),
             AFTER_EXPIRY.format(""),
         ),
@@ -84,7 +82,7 @@ SPENDING: Final = (
             "movement.must",
         ),
         (
-            "quota/spending.py",
+            "spending/release.py",
             AFTER_EXPIRY.format("same_remaining, "),
             AFTER_EXPIRY.format(""),
         ),
@@ -94,7 +92,7 @@ SPENDING: Final = (
         "a capture that met a conflict is tried again without a look at the clock",
         "quota/test_hold_expiry.py::test_a_hold_is_not_closed_by_a_retry_after_its_expiry",
         (
-            "quota/holds.py",
+            "holds/closing.py",
             (
                 "books.store.commit_once("
                 "*_closing(books, row, balance, state, units), clears_up=False)"
@@ -105,11 +103,11 @@ SPENDING: Final = (
     bug(
         "a capture that may have been done is called busy",
         "quota/test_hold_expiry.py::test_a_capture_with_an_unknown_outcome_is_never_called_busy",
-        ("quota/holds.py", "unclear = True", "unclear = False"),
+        ("holds/closing.py", "unclear = True", "unclear = False"),
     ),
     bug(
         "a day's use is itemised without its entry",
-        "quota/test_spending.py::test_a_days_use_becomes_one_entry",
+        "spending/test_taking.py::test_a_days_use_becomes_one_entry",
         ("quota/daily_usage.py", "(entry.write(),) if units else ()", "()"),
     ),
     bug(

@@ -8,9 +8,10 @@ import pytest
 from billing.books import Books
 from billing.deadline import Deadline
 from billing.errors import OutcomeUnknownError
+from billing.holds import placing
 from billing.payments import settlement
-from billing.quota import debits, holds, spending
-from billing.quota.spending import Meter
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from billing.storage.writes import Write
 from support import builders
 from support.fakes.memory_store import MemoryStore
@@ -48,7 +49,7 @@ class Here:
 @pytest.fixture
 def books(monkeypatch: pytest.MonkeyPatch) -> Books:
     """Alice has bought 100 units, used 70, and the money went back: she owes 70."""
-    spending._seen.clear()
+    memory._seen.clear()
     books = builders.books_on(Rough())
     monkeypatch.setattr(command, "find_target", lambda *_: Here(books))
     paid = builders.pending(books, "alice")
@@ -128,7 +129,7 @@ def test_a_grant_with_an_unknown_outcome_is_not_reported_as_done(books: Books) -
 def test_units_of_a_hold_that_has_expired_can_be_taken_back(books: Books) -> None:
     """They are there again, before anybody has written so."""
     _grant("bob", 50, "--reason", "why", "--yes")
-    holds.place(Meter(books, ""), "bob", 50, 60)
+    placing.place(Meter(books, ""), "bob", 50, 60)
     books.clock.advance(seconds=61)  # type: ignore[attr-defined]
     assert _grant("bob", "--reason", "too much", "--yes", "--", "-50")[1]["remaining"] == 0
 

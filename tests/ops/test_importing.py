@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.quota import debits, spending
+from billing.spending import debits, memory
 from support import builders
 from support.fakes.memory_store import MemoryStore
 from typer.testing import CliRunner
@@ -39,7 +39,7 @@ class Here:
 @pytest.fixture
 def books(monkeypatch: pytest.MonkeyPatch) -> Books:
     """Empty."""
-    spending._seen.clear()
+    memory._seen.clear()
     books = builders.books_on(MemoryStore())
     monkeypatch.setattr(command, "find_target", lambda *_: Here(books))
     return books

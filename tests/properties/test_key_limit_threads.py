@@ -13,11 +13,12 @@ from billing.clock import utc_now
 from billing.errors import BillingError
 from billing.grants import grant as grants
 from billing.grants.grant import Grant
+from billing.holds import closing, placing
 from billing.keys import api_keys, changes, counting
 from billing.keys.limits import Limit
-from billing.quota import debits, holds, spending
 from billing.quota.key_use import KeyUse
-from billing.quota.spending import Meter
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from properties.crowd import at_once, check_laws
 from support import builders, key_laws
 from support.deadlines import CountedDeadline
@@ -59,9 +60,9 @@ def _hold(books: Books, key_id: str) -> Callable[[], str]:
     meter = Meter(books, "")
 
     def place(key: KeyUse | None) -> None:
-        hold = holds.place(meter, "alice", 2, 600, key=key)
+        hold = placing.place(meter, "alice", 2, 600, key=key)
         books.store.deadline.begin()  # another request
-        holds.capture(meter, hold.hold_id, 1)
+        closing.capture(meter, hold.hold_id, 1)
 
     return lambda: _answered(books, key_id, place)
 
@@ -130,7 +131,7 @@ def test_a_debit_of_one_of_32_keys_is_one_request_and_one_write_unit(
     """
     books = _books(database)
     _fund(books, USER, 10**9)
-    spending._seen.clear()
+    memory._seen.clear()
     meter = Meter(books, "")
     keys = []
     for number in range(api_keys.LIVE_MAX):

@@ -7,16 +7,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from billing.audit.repair import repair_account
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import BillingError
+from billing.holds import placing
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
-from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
-from billing.quota.spending import Meter
-from billing.reconciliation import repair, run
+from billing.reconciliation import run
 from billing.reconciliation.run import Run
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -93,7 +95,7 @@ class Shop:
             if act == "spend":
                 debits.debit(meter, "alice", units)
             else:
-                holds.place(meter, "alice", units, 3600)
+                placing.place(meter, "alice", units, 3600)
 
     def _events(self, act: str, number: int, payment: Payment) -> Any:
         is_paid = bool(self.told[payment.payment_id])
@@ -161,7 +163,7 @@ class Shop:
         job = Run(self.books, self.stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
         assert not run.run(job, 0).failed
         for row in self.findings():
-            repair.repair_account(job, row["user_id"])
+            repair_account(job, row["user_id"])
         assert self.findings() == []
 
     def findings(self) -> list[dict[str, Any]]:
@@ -258,14 +260,14 @@ def test_whatever_tables_were_restored_stripe_repairs_the_books(
     """Payments, ledger, balances, marks: each alone or some together, whole or in part, before or
     after all is delivered again.
     """
-    spending._seen.clear()
+    memory._seen.clear()
     shop = Shop(policy)
     for act in history:
         shop.happens(*act)
     moment = shop.moments[max(0, len(shop.moments) - 1 - back)]
     for name in restored:
         shop.put_back(name, moment[name], whole=whole)
-    spending._seen.clear()
+    memory._seen.clear()
     if is_told_first:
         shop.delivered_again()
     shop.clock.advance(hours=30)

@@ -8,11 +8,12 @@ import pytest
 from billing.books import Books
 from billing.clock import utc_now
 from billing.errors import BillingError, NotDoneError, RetryableError
+from billing.holds import closing, placing
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
-from billing.quota import debits, holds
-from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from properties.crowd import at_once, check_laws
 from support import builders, model
@@ -135,12 +136,12 @@ class Crowd:
 
         def act() -> Used:
             seconds = 1 if end == "expire" else 300
-            hold_id = holds.place(self.meter, user_id, units, seconds).hold_id
+            hold_id = placing.place(self.meter, user_id, units, seconds).hold_id
             self.books.store.deadline.begin()  # another request
             if end == "capture":
-                return Used(user_id, holds.capture(self.meter, hold_id, kept).units)
+                return Used(user_id, closing.capture(self.meter, hold_id, kept).units)
             if end == "release":
-                holds.release(self.meter, hold_id)
+                closing.release(self.meter, hold_id)
             return Used()
 
         return _refusable(act)

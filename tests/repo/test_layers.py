@@ -1,4 +1,4 @@
-"""Imports point one way: handlers, api, wiring, top-up, reconciliation, buying,
+"""Imports point one way: handlers, api, wiring, top-up, audit, reconciliation, buying,
 payments, account, quota, notices, Stripe, storage.
 """
 
@@ -20,12 +20,15 @@ PACKAGES: Final = (
     "notices",
     "lots",
     "quota",
+    "spending",
+    "holds",
     "keys",
     "account",
     "payments",
     "buying",
     "grants",
     "reconciliation",
+    "audit",
     "top_up",
     "wiring",
     "api",
@@ -40,7 +43,7 @@ OUTSIDE: Final = {
     },
     "pynamodb": {"billing.storage.expressions"},
     "botocore": {
-        "billing.storage.dynamodb",
+        "billing.storage.connection",
         "billing.storage.aws_faults",
         "billing.notices.event_bus",
         "billing.payments.fact_queue",

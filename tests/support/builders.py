@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from billing.books import Books, NoOutbox
-from billing.buying.checkout import Shop
+from billing.buying.session_params import Shop
 from billing.clock import stamp
 from billing.facts import Fact
 from billing.payments.payment import Payment

@@ -4,12 +4,13 @@ from typing import Any
 
 from billing.books import Books
 from billing.errors import AwsRefusedError, Item
+from billing.holds import placing
 from billing.keys import api_keys
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
-from billing.quota import debits, holds, spending
-from billing.quota.spending import Meter
-from billing.storage.dynamodb import Page
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
+from billing.storage.reader import Page
 from billing.storage.writes import Table, Write
 from billing.stripe_api.client import StripeServerError
 from support import builders
@@ -57,7 +58,7 @@ class Shop:
 
     def __init__(self) -> None:
         """Open."""
-        spending._seen.clear()
+        memory._seen.clear()
         self.clock = Clock()
         self.store = Failing()
         self.books: Books = builders.books_on(self.store, clock=self.clock)
@@ -68,7 +69,7 @@ class Shop:
         self.paid, self.unpaid = pending(self.books), pending(self.books)
         self.tell(builders.completed(self.paid))
         debits.debit(self.meter, "alice", 1)
-        self.hold = holds.place(self.meter, "alice", 10, 60).hold_id
+        self.hold = placing.place(self.meter, "alice", 10, 60).hold_id
         self.key = api_keys.create(self.books, "alice", "test", "n").key_id
         self.tell(builders.refunded(self.unpaid, 500))
         for payment in (self.paid, self.unpaid):
@@ -80,7 +81,7 @@ class Shop:
 
     def forget(self) -> None:
         """A new container."""
-        spending._seen.clear()
+        memory._seen.clear()
 
     def later(self, **duration: int) -> None:
         """Time passes."""

@@ -12,8 +12,8 @@ from billing.deadline import Deadline
 from billing.errors import BillingError, Item, OutcomeUnknownError
 from billing.facts import to_item
 from billing.payments import parking, settlement
-from billing.quota import debits
-from billing.storage.dynamodb import Page
+from billing.spending import debits
+from billing.storage.reader import Page
 from billing.storage.writes import Table, Write
 from billing.stripe_api import client
 from billing.telemetry import metrics

@@ -3,13 +3,13 @@
 from dataclasses import fields
 from typing import Any
 
+from billing.audit.tally import Tally
 from billing.facts import DisputeFact, RefundsFact
 from billing.payments.payment import Change, Payment
 from billing.payments.plans import catalogue
 from billing.payments.reversals import Dispute, Reversals
 from billing.payments.settlement import Outcome
 from billing.quota.balance import Balance
-from billing.reconciliation.audit import Tally
 from billing.reconciliation.report import Difference, Report
 
 FRESH: dict[str, Any] = {

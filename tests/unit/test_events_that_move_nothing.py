@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
+from billing.audit.repair import repair_account
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import ConditionFailedError
 from billing.payments import parking, settlement
 from billing.payments.payment import Park, Payment
 from billing.reconciliation import retry_parked
-from billing.reconciliation.repair import repair_account
 from billing.reconciliation.run import Run
 from billing.storage.keys import user_key
 from billing.storage.writes import Write

@@ -10,15 +10,17 @@ from typing import Final
 import pytest
 from billing.buying import checkout, confirmation
 from billing.errors import AwsRefusedError
+from billing.holds import closing, placing
 from billing.keys import api_keys
 from billing.payments import parking, settlement
 from billing.payments.payment import Park
 from billing.payments.plans import catalogue
-from billing.quota import debits, hold_expiry, holds
+from billing.quota import hold_expiry
 from billing.quota.balance import read_account
 from billing.reconciliation import retry_parked
 from billing.reconciliation.compare import Comparison, look_again
 from billing.reconciliation.report import Report
+from billing.spending import debits
 from support import builders, laws
 from support.builders import SHOP
 from support.failing import Shop
@@ -129,10 +131,10 @@ ACTS: Final[dict[str, tuple[Callable[[Shop], None], Callable[[Shop], object]]]] 
         _a_day,
         lambda shop: debits.debit_once(shop.meter, "alice", 1, "backend", "k"),
     ),
-    "a hold": (_nothing, lambda shop: holds.place(shop.meter, "alice", 1, 60)),
-    "a hold after an expiry": (_a_day, lambda shop: holds.place(shop.meter, "alice", 1, 60)),
-    "a capture": (_nothing, lambda shop: holds.capture(shop.meter, shop.hold, 4)),
-    "a release": (_nothing, lambda shop: holds.release(shop.meter, shop.hold)),
+    "a hold": (_nothing, lambda shop: placing.place(shop.meter, "alice", 1, 60)),
+    "a hold after an expiry": (_a_day, lambda shop: placing.place(shop.meter, "alice", 1, 60)),
+    "a capture": (_nothing, lambda shop: closing.capture(shop.meter, shop.hold, 4)),
+    "a release": (_nothing, lambda shop: closing.release(shop.meter, shop.hold)),
     "a release of expired holds": (_an_hour, _sweeps),
     "a read after an expiry": (_an_hour, lambda shop: debits.read(shop.books, "alice")),
     "a checkout": (_nothing, _buys),

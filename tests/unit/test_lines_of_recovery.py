@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 from billing.errors import AwsRefusedError, BillingError, OutcomeUnknownError, StripeRefusedError
-from billing.quota.holds import place
-from billing.quota.spending import Meter
+from billing.holds.placing import place
+from billing.spending.meter import Meter
 from billing.telemetry import metrics
 from support import builders
 from support.builders import pending

@@ -9,7 +9,7 @@ from billing.cursors import is_key, opened, sealed
 from billing.errors import Item, NotDoneError
 from billing.quota import key_days, ledger
 from billing.quota.balance import Balance, read_account
-from billing.storage.dynamodb import PAGE_MAX, Page
+from billing.storage.reader import PAGE_MAX, Page
 
 BALANCE_MAX: Final = 2**53 - 1
 """The greatest integer that every reader of JSON carries exactly: RFC 8259, section 6."""

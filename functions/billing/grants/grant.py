@@ -58,6 +58,11 @@ class Grant:
     source: Source = "grant"
 
     @property
+    def is_given(self) -> bool:
+        """Whether units come in. Otherwise they are taken back."""
+        return self.units > 0
+
+    @property
     def entry_id(self) -> str:
         """The ledger's key: one grant is booked once only, for ever."""
         return WELCOME if self.source == WELCOME else f"grant:{self.grant_id}"
@@ -85,7 +90,7 @@ class Grant:
         return Entry(
             self.user_id,
             self.entry_id,
-            "granted" if self.units > 0 else "adjusted",
+            "granted" if self.is_given else "adjusted",
             self.units,
             self.source,
             self.grant_id,
@@ -138,7 +143,7 @@ class Grant:
             raise GrantError("invalid", when, remedy)
 
     def _expires_in_time(self, now: datetime) -> bool:
-        if self.units < 0:
+        if not self.is_given:
             return False
         return epoch(now) < self.expires_at <= epoch(_years_later(now))
 
@@ -187,7 +192,7 @@ def book(
         kept = {
             "customer": grant.user_id,
             "body": grant.body,
-            "lot": grant.lot(0, now).key,
+            "lot": grant.lot(grant.units, now).key,
             "answer": as_answer(grant, left),
         }
         try:
@@ -225,7 +230,7 @@ class _Plan:
 
 def _plan(books: Books, grant: Grant, now: datetime) -> _Plan:
     notices: list[Notice] = []
-    if grant.units < 0:
+    if not grant.is_given:
         balance = upkeep.bring_up_to_date(books, grant.user_id)
         movement = _take(balance, grant)
         # As a debit does, it burns lots lazily, soonest expiry first.
@@ -254,7 +259,7 @@ def _plan(books: Books, grant: Grant, now: datetime) -> _Plan:
         account,
         now=now,
         notices=notices,
-        comes_in=grant.units > 0,
+        comes_in=grant.is_given,
     )
     return _Plan(balance, movement, (*told, *change.rows))
 
@@ -281,9 +286,9 @@ def _conflict(grant: Grant) -> GrantError:
 
 def left_after(balance: Balance, grant: Grant) -> dict[str, int]:
     """Return what remains, and the debt, once the grant is booked. Raises as ``book`` does."""
-    if grant.units < 0:
-        return _left(balance, _take(balance, grant))
-    return _left(balance, come_in(balance, grant.units))
+    if grant.is_given:
+        return _left(balance, come_in(balance, grant.units))
+    return _left(balance, _take(balance, grant))
 
 
 def as_answer(grant: Grant, left: dict[str, int]) -> dict[str, Any]:

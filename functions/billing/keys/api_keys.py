@@ -49,8 +49,10 @@ COUNT: Final = "count"
 ``live`` is how many there are. ``changes`` grows with every revocation and recount, so that a
 recount that began before is refused as stale.
 """
+KEY_AT: Final = 0
+"""The key's own place in both transactions."""
 COUNT_AT: Final = 2
-"""Its place in both transactions."""
+"""The count's place in both transactions."""
 ACCOUNT_AT: Final = 3
 """The balance's place in both transactions."""
 NAME_AT: Final = 5
@@ -171,7 +173,7 @@ def revoke(books: Books, user_id: str, key_id: str) -> None:
     try:
         _commit_counted(books, owner, writes)
     except ConditionFailedError as refused:
-        if ACCOUNT_AT not in refused.old or 0 in refused.old:
+        if KEY_AT in refused.old:
             raise missing from refused
         _revoke_uncounted(books, user_id, key_id, writes)
     _put_away(books, user_id, key_id)
@@ -191,7 +193,7 @@ def _revoke_uncounted(
     try:
         _commit_counted(books, user_key(user_id), changed)
     except ConditionFailedError as refused:
-        if ACCOUNT_AT not in refused.old or 0 in refused.old:
+        if KEY_AT in refused.old:
             raise no_such_key() from refused
         revoke(books, user_id, key_id)
 
@@ -248,9 +250,7 @@ def holder(books: Books, stage: str, presented: str) -> Holder | None:
 
 def _count(owner: str, change: Mapping[str, int], bound: Must) -> Write:
     """Return the write that counts one key more or less."""
-    return Write(
-        "keys", (owner, COUNT), add=change, must=(exists("owner"), bound)
-    )
+    return Write("keys", (owner, COUNT), add=change, must=(bound,))
 
 
 def _commit_counted(
@@ -268,7 +268,7 @@ def _commit_counted(
             if set(refused.old) != {COUNT_AT}:
                 raise
             live = _recount(books, owner, refused.old[COUNT_AT])
-            if live >= LIVE_MAX and not writes[0].delete:
+            if live >= LIVE_MAX and not writes[KEY_AT].delete:
                 raise _no_place() from refused
     message = "a key met other changes until the time was up"
     raise OutcomeUnknownError(message)

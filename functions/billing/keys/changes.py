@@ -133,7 +133,7 @@ def _limit(
         "quotas",
         (seen.user_id, "quota"),
         add=BUMP,
-        must=(pin(seen.balance), exists(used(name))),
+        must=(pin(seen.balance),),
     )
     if new is None:
         account = account._replace(set={left(name): NO_LIMIT})

@@ -12,7 +12,7 @@ from billing.keys.limits import Limit
 from billing.quota import present
 from billing.quota.key_days import Bookmark, read_both
 from billing.quota.key_use import name_of
-from billing.quota.spending import Meter
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 
 

@@ -137,7 +137,7 @@ class Balance:
             for name, amount in write.add.items()
             if is_counter(name) and isinstance(amount, int)
         }
-        keys = {**self.keys, **counted} if counted else self.keys
+        keys = {**self.keys, **counted}
         return replace(self, **{**added, **known, **gone, "keys": keys})
 
     def shown(self, user_id: str) -> dict[str, Any]:

@@ -120,8 +120,6 @@ def moved(balance: Balance, movement: Movement) -> Balance:
         for name, units in movement.add.items()
         if is_counter(name)
     }
-    if not changed:
-        return balance
     return replace(balance, keys={**balance.keys, **changed})
 
 

@@ -21,7 +21,7 @@ from billing.quota import lot_rows
 from billing.quota.balance import Balance
 from billing.quota.ledger import Entry, expired_id
 from billing.quota.lot_rows import Holdings
-from billing.storage.dynamodb import PAGE_MAX
+from billing.storage.reader import PAGE_MAX
 from billing.storage.writes import Must, Write, equals
 
 EXPIRED_AT_ONCE: Final = 30

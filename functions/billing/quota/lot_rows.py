@@ -17,7 +17,7 @@ from billing.lots import burning
 from billing.lots.burning import Lots
 from billing.lots.lot import EARLIER, LAST, PREFIX, Lot, row_writes
 from billing.quota.balance import Balance, read_account
-from billing.storage.dynamodb import PAGE_MAX
+from billing.storage.reader import PAGE_MAX
 from billing.storage.writes import Must, Write, absent_or, equals
 
 BURNED_AT_ONCE: Final = 20

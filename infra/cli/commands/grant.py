@@ -7,7 +7,7 @@ from billing.books import Books
 from billing.errors import RetryableError
 from billing.grants.grant import Grant, GrantError, book, find_booked, left_after
 from billing.ids import new_id
-from billing.quota import debits
+from billing.spending import debits
 
 from infra.cli.command import DryRun, Operator, Yes, command
 from infra.cli.errors import FOUND_SOMETHING, OperatorError, not_found, unreachable, usage

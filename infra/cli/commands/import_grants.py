@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from billing.api.request import moment
+from billing.api.members import moment
 from billing.books import Books
 from billing.errors import BillingError, RetryableError
 from billing.grants.api import expiry_of

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from billing.reconciliation import repair as mending
+from billing.audit.repair import repair_account
 from billing.reconciliation.run import Run
 
 from infra.cli.books.ledger_export import FORMATS, export_entries
@@ -114,9 +114,6 @@ def _repair(
     acts = []
     with operator.output.progress("repairing", len(users)) as bar:
         for user_id in users:
-            acts += [
-                {"user_id": user_id, "act": act}
-                for act in mending.repair_account(job, user_id).acts
-            ]
+            acts += [{"user_id": user_id, "act": act} for act in repair_account(job, user_id).acts]
             bar()
     return acts

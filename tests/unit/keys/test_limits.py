@@ -8,14 +8,16 @@ import pytest
 from billing.account import history
 from billing.books import Books
 from billing.errors import BillingError, Item
+from billing.holds import closing, placing
+from billing.holds.hold import Hold
 from billing.keys import api_keys, changes, counting
 from billing.keys.figures import Key
 from billing.keys.limits import Limit
 from billing.payments import settlement
-from billing.quota import debits, holds, spending
 from billing.quota.key_days import Per
 from billing.quota.key_use import NO_LIMIT, KeyUse, name_of
-from billing.quota.spending import Meter
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from billing.storage.writes import Table
 from support import builders, laws
 from support.builders import Clock, fact, pending
@@ -30,7 +32,7 @@ class World:
 
     def __init__(self, store: MemoryStore | None = None) -> None:
         """Nothing is used, and there is no key."""
-        spending._seen.clear()
+        memory._seen.clear()
         self.clock = Clock()
         self.store = store or MemoryStore()
         self.books: Books = builders.books_on(self.store, clock=self.clock)
@@ -49,11 +51,11 @@ class World:
 
         return counting.spend_for(self.books, "alice", key_id, take)
 
-    def hold(self, key_id: str, units: int = 1, at_least: int = 0, seconds: int = 60) -> holds.Hold:
+    def hold(self, key_id: str, units: int = 1, at_least: int = 0, seconds: int = 60) -> Hold:
         """Place a hold for a key."""
 
-        def take(key: KeyUse | None) -> holds.Hold:
-            return holds.place(self.meter, "alice", units, seconds, at_least=at_least, key=key)
+        def take(key: KeyUse | None) -> Hold:
+            return placing.place(self.meter, "alice", units, seconds, at_least=at_least, key=key)
 
         return counting.spend_for(self.books, "alice", key_id, take)
 
@@ -150,9 +152,9 @@ def test_an_open_hold_counts_and_what_is_not_captured_comes_off(world: World) ->
     first, second = world.hold(key, 6), world.hold(key, 4)
     assert world.figures(key) == (0, 0, 0, 0)
     assert _refused(lambda: world.debit(key)).code == "key_limit_reached"
-    holds.capture(world.meter, first.hold_id, 2)
+    closing.capture(world.meter, first.hold_id, 2)
     assert world.figures(key) == (4, 2, 2, 2)
-    holds.release(world.meter, second.hold_id)
+    closing.release(world.meter, second.hold_id)
     assert world.figures(key) == (8, 2, 2, 2)
     world.debit(key, 8)
 
@@ -175,7 +177,7 @@ def test_a_hold_stays_counted_when_the_day_changes(world: World) -> None:
     assert world.figures(key) == (5, 0, 3, 3)
     world.debit(key, 5)
     assert _refused(lambda: world.debit(key)).code == "key_limit_reached"
-    holds.capture(world.meter, hold.hold_id, 4)
+    closing.capture(world.meter, hold.hold_id, 4)
     assert world.figures(key) == (1, 9, 12, 12)
 
 
@@ -258,7 +260,7 @@ def test_a_hold_of_a_key_without_a_limit_counts_when_it_gets_one(world: World) -
     key = world.key()
     hold = world.hold(key, 6)
     assert world.change(key, limit=TEN_A_DAY).limit_remaining == 4
-    holds.release(world.meter, hold.hold_id)
+    closing.release(world.meter, hold.hold_id)
     assert world.figures(key) == (10, 0, 0, 0)
 
 
@@ -298,7 +300,7 @@ def test_a_hold_of_a_revoked_key_is_captured_and_counted_for_it(world: World, da
     hold = world.hold(key, 5, seconds=86_400)
     api_keys.revoke(world.books, "alice", key)
     world.clock.advance(hours=23 * days)
-    holds.capture(world.meter, hold.hold_id, 3)
+    closing.capture(world.meter, hold.hold_id, 3)
     laws.check(world.store)
     assert world.store.tables["keys"]["user#alice", f"name#{KeyUse(key).name}"]["used"] == 4
     world.clock.advance(days=1)
@@ -369,7 +371,7 @@ def test_a_revoked_key_that_was_not_put_away_is_put_away_with_the_day(
         patch.setattr(api_keys, "_put_away", lambda *_: None)
         api_keys.revoke(world.books, "alice", key)
     assert _refused(lambda: world.debit(key)).code == "invalid_key"
-    holds.capture(world.meter, hold.hold_id, 2)
+    closing.capture(world.meter, hold.hold_id, 2)
     laws.check(world.store)
     world.clock.advance(days=1)
     world.debit("", 1)
@@ -472,7 +474,7 @@ def test_a_keyed_debit_is_one_call_whatever_its_limit(
     key = world.key(limit)
     world.debit(key)
     if not knows:
-        spending._seen.clear()
+        memory._seen.clear()
     calls = world.store.calls
     world.debit(key)
     assert world.store.calls == calls + 1
@@ -538,10 +540,10 @@ def test_a_container_with_an_old_memory_takes_no_unit_above_the_limit(world: Wor
     """Only the write's own condition is true at that moment."""
     key = world.key(TEN_A_DAY)
     world.debit(key, 9)
-    remembered = dict(spending._seen)
-    spending._seen.clear()  # another container
+    remembered = dict(memory._seen)
+    memory._seen.clear()  # another container
     world.debit(key)
-    spending._seen.update(remembered)
+    memory._seen.update(remembered)
     assert _refused(lambda: world.debit(key)).code == "key_limit_reached"
     assert world.figures(key) == (0, 10, 10, 10)
 
@@ -566,7 +568,7 @@ def test_a_hold_that_ends_while_its_key_gets_a_limit_is_not_counted() -> None:
     world = World(store)
     key = world.key()
     hold = world.hold(key, 6)
-    store.meanwhile = lambda: holds.release(world.meter, hold.hold_id)
+    store.meanwhile = lambda: closing.release(world.meter, hold.hold_id)
     assert world.change(key, limit=TEN_A_DAY).limit_remaining == 10
     laws.check(store)
 

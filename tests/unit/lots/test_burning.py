@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 from billing.account import lot_listing
+from billing.audit.readings import settled_tally
 from billing.clock import from_epoch
 from billing.quota import upkeep
 from billing.reconciliation import retry_parked
-from billing.reconciliation.audit import settled_tally
 from support import builders, laws
 from support.lot_account import PRICE, USER, LotAccount
 

@@ -4,17 +4,18 @@ from typing import Any
 
 import pytest
 from billing.account import history
+from billing.audit.repair import repair_account
 from billing.books import Books
 from billing.buying import confirmation, queries
 from billing.clock import epoch
 from billing.errors import BillingError
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
-from billing.quota import debits
-from billing.reconciliation import repair, retry_parked
+from billing.reconciliation import retry_parked
 from billing.reconciliation import run as reconciliation
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
+from billing.spending import debits
 from billing.storage.keys import user_key
 from billing.stripe_api.claims import Ignored
 from billing.stripe_api.events import parse
@@ -271,7 +272,7 @@ def test_a_ledger_that_a_restore_put_back_is_booked_again(
     store.tables["ledger"].clear()
     store.tables["quotas"].clear()
     job = Run(books, stripe, repair=True)  # type: ignore[arg-type]
-    acts = repair.repair_account(job, "alice").acts
+    acts = repair_account(job, "alice").acts
     assert any(f"funded:{intent_of(payment)}" in act for act in acts)
     assert _units(books) == UNITS
     (entry,) = store.pages("ledger", "alice")

@@ -8,15 +8,16 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
+from billing.audit.repair import repair_account
 from billing.buying import confirmation
 from billing.clock import epoch
 from billing.errors import BillingError
 from billing.payments import parking, settlement
 from billing.payments.payment import Park, Payment
-from billing.quota import debits
-from billing.reconciliation import repair, retry_parked, run
+from billing.reconciliation import retry_parked, run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
+from billing.spending import debits
 from billing.stripe_api.claims import Ignored
 from billing.stripe_api.client import StripeNotFoundError
 from billing.stripe_api.events import parse
@@ -174,7 +175,7 @@ def test_repairing_an_account_takes_nothing_from_another_deployment(shops: Neigh
     shops.sell()
     before = set(shops.store.tables["payments"])
     job = Run(shops.ours, shops.stripe, repair=True, resumes=False)  # type: ignore[arg-type]
-    repair.repair_account(job, "alice")
+    repair_account(job, "alice")
     assert set(shops.store.tables["payments"]) == before
 
 

@@ -14,9 +14,9 @@ from billing.errors import OutcomeUnknownError, RetryableError
 from billing.facts import RefundsFact
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
-from billing.quota import debits
 from billing.reconciliation import retry_parked, run
 from billing.reconciliation.run import Run
+from billing.spending import debits
 from billing.storage.keys import REFERENCE, reference_key, user_key
 from billing.storage.writes import Write
 from support import builders, laws

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
+from billing.audit.repair import repair_account
 from billing.books import Books
 from billing.buying import queries
 from billing.clock import epoch
 from billing.payments import parking, settlement
 from billing.reconciliation import retry_parked
-from billing.reconciliation.repair import repair_account
 from billing.reconciliation.run import Run
 from billing.storage.keys import REFERENCE, reference_key
 from billing.storage.writes import Write

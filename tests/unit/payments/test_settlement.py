@@ -9,10 +9,11 @@ from billing.books import Books
 from billing.buying import queries
 from billing.errors import BillingError, ConditionFailedError, OutcomeUnknownError, RetryableError
 from billing.facts import Fact, SessionFact
+from billing.holds import closing, placing
 from billing.payments import parking, settlement
 from billing.payments.payment import Park, Payment
-from billing.quota import debits, holds
-from billing.quota.spending import Meter
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api import objects
@@ -488,10 +489,10 @@ def test_a_hold_is_not_touched_by_a_refund(policy: str) -> None:
     books = builders.books_on(Meddled(), policy)
     payment = pending(books)
     _settle(books, builders.completed(payment))
-    hold = holds.place(Meter(books, ""), "alice", 30, 60).hold_id
+    hold = placing.place(Meter(books, ""), "alice", 30, 60).hold_id
     _settle(books, builders.refunded(payment, 999))
     assert _balance(books) == (0, 30, 0)
-    holds.release(Meter(books, ""), hold)
+    closing.release(Meter(books, ""), hold)
     assert _balance(books) == (0, 0, 0)
     with pytest.raises(BillingError):
         _use(books, 1)
@@ -518,10 +519,10 @@ def test_only_what_was_used_before_the_refund_is_written_off(
     payment, meter = pending(books), Meter(books, "")
     _settle(books, builders.completed(payment))
     _use(books, 60)
-    hold = holds.place(meter, "alice", 40, 60).hold_id
+    hold = placing.place(meter, "alice", 40, 60).hold_id
     acts: dict[str, Callable[[], object]] = {
-        "released": lambda: holds.release(meter, hold),
-        "captured": lambda: holds.capture(meter, hold, 20),
+        "released": lambda: closing.release(meter, hold),
+        "captured": lambda: closing.capture(meter, hold, 20),
         "expired": lambda: clock.advance(seconds=61),
     }
     steps: list[Callable[[], object]] = [
@@ -544,7 +545,7 @@ def test_parts_of_a_refund_write_off_what_a_whole_one_does(figures: tuple[int, .
     payment = pending(books)
     _settle(books, builders.completed(payment))
     _use(books, 60)
-    holds.place(Meter(books, ""), "alice", 40, 60)
+    placing.place(Meter(books, ""), "alice", 40, 60)
     for figure in figures:
         _settle(books, builders.refunded(payment, figure))
     assert (_now(books, payment).units_written_off, _balance(books)) == (60, (0, 40, 60))
@@ -558,7 +559,7 @@ def test_an_expired_hold_that_was_never_read_keeps_no_refunded_units() -> None:
     books = builders.books_on(Meddled(), "write_off", clock)
     payment = pending(books)
     _settle(books, builders.completed(payment))
-    holds.place(Meter(books, ""), "alice", 100, 60)
+    placing.place(Meter(books, ""), "alice", 100, 60)
     clock.advance(seconds=61)
     _settle(books, builders.refunded(payment, 999))
     assert (_now(books, payment).units_written_off, _balance(books)) == (0, (0, 0, 0))
@@ -581,11 +582,11 @@ def test_a_refund_knows_the_account_as_it_is_when_it_is_written_off(
     for payment in (first, second):
         _settle(books, builders.completed(payment))
     _use(books, 100)
-    hold = holds.place(meter, "alice", 80 if meanwhile == "debited" else 100, 60).hold_id
+    hold = placing.place(meter, "alice", 80 if meanwhile == "debited" else 100, 60).hold_id
     if meanwhile == "paid":
         _settle(books, builders.refunded(first, 999))
     acts: dict[str, Callable[[], object]] = {
-        "captured": lambda: holds.capture(meter, hold, 100),
+        "captured": lambda: closing.capture(meter, hold, 100),
         "debited": lambda: _use(books, 20),
         "paid": lambda: _settle(books, builders.completed(third)),
     }

@@ -7,13 +7,15 @@ import pytest
 from billing.books import Books
 from billing.deadline import Deadline
 from billing.errors import BillingError, Item, NotDoneError, OutcomeUnknownError
+from billing.holds import closing, placing
+from billing.holds.hold import Hold
 from billing.payments import settlement
-from billing.quota import debits, hold_expiry, holds, spending
+from billing.quota import hold_expiry
 from billing.quota.balance import Balance
-from billing.quota.debits import Debit
-from billing.quota.holds import Hold
-from billing.quota.spending import Meter
-from billing.storage.dynamodb import Page
+from billing.spending import debits, memory
+from billing.spending.debits import Debit
+from billing.spending.meter import Meter
+from billing.storage.reader import Page
 from billing.storage.writes import Write
 from support import builders, laws
 from support.builders import Clock, fact, pending
@@ -56,7 +58,7 @@ class Shop:
 
     def __post_init__(self) -> None:
         """Buy, and begin the day."""
-        spending._seen.clear()
+        memory._seen.clear()
         self.books: Books = builders.books_on(self.store, clock=self.clock)
         self.meter = Meter(self.books, "https://shop.example.com")
         settlement.apply(self.books, fact(builders.completed(pending(self.books))))
@@ -64,7 +66,7 @@ class Shop:
 
     def hold(self, units: int, seconds: int = 60) -> str:
         """Its id."""
-        made: str = holds.place(self.meter, "alice", units, seconds).hold_id
+        made: str = placing.place(self.meter, "alice", units, seconds).hold_id
         return made
 
     def calls(self, act: Callable[[], object]) -> int:
@@ -96,7 +98,7 @@ def _ways(shop: Shop) -> dict[str, Callable[[int], Debit | Hold]]:
         "keyed debit": lambda units: debits.debit_once(
             shop.meter, "alice", units, "backend", f"{shop.store.calls}"
         ),
-        "hold": lambda units: holds.place(shop.meter, "alice", units, 600),
+        "hold": lambda units: placing.place(shop.meter, "alice", units, 600),
     }
 
 
@@ -123,7 +125,7 @@ def test_spending_after_an_expiry_takes_one_call_more_in_another_container(
 ) -> None:
     """A plain debit is refused first, the others read the balance first."""
     shop.hold(40)
-    spending._seen.clear()
+    memory._seen.clear()
     shop.clock.advance(seconds=61)
     assert shop.calls(lambda: _ways(shop)[way](99)) == 3
     used, held, remaining = shop.three()
@@ -138,7 +140,7 @@ def test_the_answer_counts_the_released_units(shop: Shop, way: str, is_cold: boo
     """
     shop.hold(40)
     if is_cold:
-        spending._seen.clear()
+        memory._seen.clear()
     shop.clock.advance(seconds=61)
     assert _ways(shop)[way](10).remaining == 89
     assert _ways(shop)[way](10).remaining == 79
@@ -201,13 +203,13 @@ def test_a_memory_that_is_out_of_date_decides_nothing(shop: Shop, way: str) -> N
     write's conditions.
     """
     shop.hold(40)
-    seen = dict(spending._seen)
+    seen = dict(memory._seen)
     shop.clock.advance(seconds=61)
     debits.debit(shop.meter, "alice", 90)
-    spending._seen.update(seen)
+    memory._seen.update(seen)
     with pytest.raises(BillingError, match="quota_exhausted"):
         _ways(shop)[way](10)
-    spending._seen.update(seen)
+    memory._seen.update(seen)
     _ways(shop)[way](9)
     used, held, remaining = shop.three()
     assert (used + held, remaining) == (100, 0)
@@ -222,11 +224,11 @@ def test_fifteen_hundred_expired_holds_are_released_without_a_pause(
     request.
     """
     shop.store.tables["quotas"]["alice", "quota"].update(total=1500, used=0, remaining=1500)
-    spending._seen.clear()
+    memory._seen.clear()
     for number in range(1500):
         shop.hold(1, seconds=60 + number % 7)
     if is_cold:
-        spending._seen.clear()
+        memory._seen.clear()
     shop.clock.advance(seconds=70)
     shop.store.pauses.clear()
     _ways(shop)[way](1500)
@@ -243,7 +245,7 @@ def test_a_debit_times_out_before_its_deadline_and_released_holds_stay_released(
     on from there.
     """
     shop.store.tables["quotas"]["alice", "quota"].update(total=1500, used=0, remaining=1500)
-    spending._seen.clear()
+    memory._seen.clear()
     for _ in range(1500):
         shop.hold(1)
     shop.clock.advance(seconds=61)
@@ -308,11 +310,11 @@ def test_a_hold_lasts_no_less_than_was_asked_for(shop: Shop) -> None:
     shop.clock.now = shop.clock.now.replace(microsecond=990_000)
     held = shop.hold(40, seconds=1)
     shop.clock.now += timedelta(microseconds=990_000)
-    assert holds.capture(shop.meter, held, 25).units == 25
+    assert closing.capture(shop.meter, held, 25).units == 25
     late = shop.hold(40, seconds=1)
     shop.clock.advance(seconds=2)
     with pytest.raises(BillingError, match="hold_closed"):
-        holds.capture(shop.meter, late, 25)
+        closing.capture(shop.meter, late, 25)
 
 
 class Unlucky(Watched):
@@ -348,8 +350,8 @@ def _unlucky(trouble: type[Exception], *, is_carried_out: bool = False) -> tuple
 @pytest.mark.parametrize(
     "act",
     [
-        lambda shop, held: holds.capture(shop.meter, held, 25),
-        lambda shop, held: holds.release(shop.meter, held),
+        lambda shop, held: closing.capture(shop.meter, held, 25),
+        lambda shop, held: closing.release(shop.meter, held),
     ],
 )
 def test_a_hold_is_not_closed_by_a_retry_after_its_expiry(
@@ -368,7 +370,7 @@ def test_a_hold_is_not_closed_by_a_retry_after_its_expiry(
 def test_a_capture_whose_answer_was_lost_is_found_and_answered() -> None:
     """The row tells that it was done, also after the hold's time."""
     shop, held = _unlucky(OutcomeUnknownError, is_carried_out=True)
-    assert holds.capture(shop.meter, held, 25).units == 25
+    assert closing.capture(shop.meter, held, 25).units == 25
     assert shop.three() == (26, 0, 74)
 
 
@@ -381,7 +383,7 @@ def test_a_capture_with_an_unknown_outcome_is_never_called_busy() -> None:
 
     shop.store.passes = stop  # type: ignore[attr-defined]
     with pytest.raises(OutcomeUnknownError) as unknown:
-        holds.capture(shop.meter, held, 25)
+        closing.capture(shop.meter, held, 25)
     assert not isinstance(unknown.value, NotDoneError)
 
 
@@ -401,7 +403,7 @@ def test_a_read_after_an_expiry_is_one_call_more(shop: Shop, more: int) -> None:
     balance behind them.
     """
     shop.store.tables["quotas"]["alice", "quota"].update(total=400, remaining=399)
-    spending._seen.clear()
+    memory._seen.clear()
     shop.hold(40)
     for _ in range(more):
         shop.hold(1, seconds=600)

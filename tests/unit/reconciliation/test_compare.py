@@ -6,17 +6,17 @@ from billing.buying import confirmation
 from billing.clock import epoch
 from billing.errors import OutcomeUnknownError
 from billing.facts import RefundsFact, SessionFact
+from billing.holds.placing import place
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
-from billing.quota import debits
-from billing.quota.holds import place
-from billing.quota.spending import Meter
 from billing.reconciliation import compare, retry_parked
 from billing.reconciliation import run as reconciliation
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
-from billing.storage.dynamodb import Page
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
+from billing.storage.reader import Page
 from billing.storage.writes import Write
 from billing.stripe_api import objects
 from support import builders, laws

@@ -6,8 +6,8 @@ from typing import Any, Final
 import pytest
 from billing.errors import BillingError, NotDoneError
 from billing.payments.payment import Payment
-from billing.quota import debits
 from billing.reconciliation.adopting import find_lost
+from billing.spending import debits
 from billing.stripe_api.client import StripeNotFoundError, StripeServerError
 from support import builders
 from support.builders import intent_of

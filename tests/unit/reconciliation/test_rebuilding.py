@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from billing.quota import debits
+from billing.spending import debits
 from support import builders
 from support.builders import intent_of
 from support.compared import World, whole

@@ -2,7 +2,7 @@
 
 import pytest
 from billing.payments import parking
-from billing.quota import debits
+from billing.spending import debits
 from support import builders
 from support.builders import intent_of, pending
 from support.compared import EMPTY, World, whole

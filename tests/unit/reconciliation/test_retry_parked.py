@@ -7,10 +7,10 @@ from billing.books import Books
 from billing.buying import queries
 from billing.clock import epoch
 from billing.errors import AwsRefusedError, OutcomeUnknownError
+from billing.holds.placing import place
 from billing.payments import parking, settlement
-from billing.quota.holds import place
-from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
+from billing.spending.meter import Meter
 from support import builders, laws
 from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore

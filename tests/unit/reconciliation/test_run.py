@@ -7,12 +7,13 @@ import pytest
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import ConditionFailedError
+from billing.holds import placing
 from billing.payments import parking, settlement
-from billing.quota import debits, holds, spending
-from billing.quota.spending import Meter
 from billing.reconciliation import run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import CURSORS, FAILED_IN_A_ROW_MAX, LAST, PHASES, Run
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from billing.stripe_api.client import StripeServerError
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
@@ -282,13 +283,13 @@ def test_two_refunds_in_one_moment_owe_held_units_once() -> None:
     """Of two purchases of one customer, under ``write_off``: what a hold promises is owed by the
     first, and used up by then.
     """
-    spending._seen.clear()
+    memory._seen.clear()
     books = builders.books_on(Meddled(), "write_off", Clock())
     payments = [pending(books), pending(books)]
     for payment in payments:
         settlement.apply(books, fact(builders.completed(payment)))
     debits.debit(Meter(books, ""), "alice", 180)
-    holds.place(Meter(books, ""), "alice", 20, 600)
+    placing.place(Meter(books, ""), "alice", 20, 600)
     first, second = (fact(builders.refunded(payment, 999)) for payment in payments)
     books.store.first = lambda: settlement.apply(books, first)  # type: ignore[attr-defined]
     settlement.apply(books, second)

@@ -4,9 +4,9 @@ import copy
 from typing import Any, Final
 
 import pytest
+from billing.audit.repair_keys import repair_keys
 from billing.errors import AwsRefusedError, Item, OutcomeUnknownError
 from billing.quota.key_use import name_of
-from billing.reconciliation.repair_keys import repair_keys
 from billing.reconciliation.run import Run
 from billing.storage.writes import Write
 from support import builders

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 from billing.payments import parking
 from billing.payments.payment import Park, Payment
-from billing.quota import debits
+from billing.spending import debits
 from support import builders
 from support.builders import fact, intent_of, pending
 from support.compared import AT, EMPTY, World, whole

@@ -4,15 +4,11 @@ from dataclasses import asdict
 from typing import Any, Final, cast
 
 import pytest
+from billing.audit.readings import disagreeing_payments, reference, settled_tally
+from billing.audit.tallies import Tallies
+from billing.audit.tally import Tally
 from billing.errors import Item
 from billing.quota.key_use import name_of, weight
-from billing.reconciliation.audit import (
-    Tallies,
-    Tally,
-    disagreeing_payments,
-    reference,
-    settled_tally,
-)
 from billing.storage.dynamodb import Store
 from billing.storage.writes import Table
 from support.fakes.memory_store import MemoryStore

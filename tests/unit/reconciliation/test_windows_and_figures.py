@@ -6,10 +6,10 @@ import pytest
 import reconcile
 from billing.books import Books
 from billing.payments import parking, settlement
-from billing.quota import debits
 from billing.reconciliation import run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
+from billing.spending import debits
 from billing.stripe_api.client import StripeServerError
 from billing.telemetry import metrics
 from reconcile import IncompleteReconciliationError

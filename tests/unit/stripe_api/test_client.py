@@ -14,7 +14,7 @@ from billing.deadline import Deadline
 from billing.errors import BillingError
 from billing.payments import settlement
 from billing.payments.plans import catalogue
-from billing.quota import debits
+from billing.spending import debits
 from billing.stripe_api.client import Gateway, StripeServerError
 from simulator.lab import KEY, PARAMS, Lab, Receiver, lab
 from support import builders

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import stripe as official
+from billing.audit.repair import repair_account
+from billing.audit.tallies import Tallies
 from billing.books import Books
 from billing.buying import confirmation, queries
 from billing.clock import epoch, stamp
@@ -17,8 +19,7 @@ from billing.facts import SessionFact
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
-from billing.reconciliation import repair, retry_parked, run
-from billing.reconciliation.audit import Tallies
+from billing.reconciliation import retry_parked, run
 from billing.reconciliation.run import Run
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
@@ -182,7 +183,7 @@ def test_trouble_at_stripe_is_not_taken_for_a_session_that_is_not_there(books: B
     del books.store.tables["ledger"]["alice", f"funded:{payment.session_id}"]  # type: ignore[attr-defined]
     job = Run(books, Away(), repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
     with pytest.raises(StripeServerError):
-        repair.repair_account(job, "alice")
+        repair_account(job, "alice")
 
 
 def test_a_deployments_id_is_read_once_a_container() -> None:
@@ -303,7 +304,7 @@ def test_a_dispute_is_looked_at_with_its_purchase(books: Books) -> None:
     _settle(books, event)
     books.store.tables["payments"][user_key("alice"), payment.payment_id] = before  # type: ignore[attr-defined]
     job = Run(books, stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
-    repair.repair_account(job, "alice")
+    repair_account(job, "alice")
     laws.check(books.store)
     found = queries.find(books, "alice", payment.payment_id)
     assert (found.status, found.units_clawed_back) == ("disputed", 100)
