@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Final
 
 import pytest
+from billing.audit.repair import repair_account
 from billing.errors import Item
-from billing.reconciliation.repair import repair_account
 from billing.reconciliation.run import Run
 from support import builders
 from support.builders import intent_of

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 import pytest
-from billing.reconciliation.audit import Tally
+from billing.audit.tally import Tally
 
 ROWS: Final = "the lots' rows add up to what the balance says they have"
 HELD: Final = "the lots' rows add up to what the balance says holds have of them"

@@ -4,9 +4,9 @@ import copy
 from typing import Final
 
 import pytest
+from billing.audit.repair import Repaired, repair_account
 from billing.errors import AwsRefusedError, Item, OutcomeUnknownError
 from billing.lots.lot import Lot
-from billing.reconciliation.repair import Repaired, repair_account
 from billing.reconciliation.run import Run
 from billing.storage.writes import Write
 from support.compared import World
