@@ -109,7 +109,7 @@ def _call(node: ast.Call) -> Iterator[Change]:
         other = {"min": "max", "max": "min"}[name]
         yield "other end", node.func, other
         for argument in node.args:
-            if len(node.args) > 1:
+            if len(node.args) > 1 and not isinstance(argument, ast.Starred):
                 yield "dropped bound", node, _plain(argument)
     if name == "suppress":
         yield "narrowed except", node, f"suppress({NEVER})"

@@ -86,8 +86,11 @@ class Fault:
 
     @property
     def is_hot(self) -> bool:
-        """Whether it lies in a function, whose code a running process can exchange."""
-        return bool(self.function)
+        """Whether it lies in a function, whose code a running process can exchange.
+
+        Not where ``super()`` may go: with it goes the variable that leads to the class.
+        """
+        return bool(self.function) and "super()" not in self.span.cut(self.source)[1]
 
 
 def bare(change: str) -> str:

@@ -147,3 +147,20 @@ def test_a_condition_of_several_lines_can_be_dropped() -> None:
     source = "def f():\n    if a and (\n        b or c\n    ):\n        d()\n"
     for fault in faults_in("a.py", source):
         compile(fault.changed, "a.py", "exec")
+
+
+def test_every_fault_can_be_compiled() -> None:
+    """What is unpacked among bounds cannot stand alone."""
+    found = faults_in("a.py", "def f(a, b):\n    return max(a, *b, 0)\n")
+    texts = sorted(fault.text for fault in found if fault.kind == "dropped bound")
+    assert texts == ["(0)", "(a)"]
+
+
+def test_a_function_that_loses_its_super_cannot_be_exchanged_in_a_running_process() -> None:
+    """It loses a variable with it, and Python refuses such code: an interpreter of its own tries
+    it.
+    """
+    source = "class A(B):\n    def __init__(self):\n        super().__init__(a < 1)\n        b()\n"
+    found = [(fault.statement, fault.text, fault.is_hot) for fault in faults_in("a.py", source)]
+    assert (3, "pass", False) in found
+    assert {is_hot for line, text, is_hot in found if (line, text) != (3, "pass")} == {True}

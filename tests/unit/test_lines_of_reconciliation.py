@@ -58,6 +58,15 @@ def test_a_run_of_reconciliation_has_one_line_one_figure_and_a_whole_answer(
     assert shown["reconcile_differences"] == [1.0]
 
 
+def test_a_run_of_a_shop_that_sold_nothing_counts_as_a_run(
+    hourly: Hourly, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ReconcileMissingAlarm must not fire."""
+    assert hourly.run()["finished"]
+    (shown,) = printed(capsys)
+    assert shown["reconcile_differences"] == [0.0]
+
+
 def test_a_dry_run_repairs_nothing(hourly: Hourly) -> None:
     """As the operator's input says; without it a run repairs."""
     hourly.stripe.sell(pending(hourly.books), 1767323045)

@@ -117,6 +117,22 @@ def test_a_charge_that_is_under_way_and_known_keeps_nothing_away(
     assert _units(world) == 100
 
 
+def test_what_is_under_way_and_not_this_customers_lost_charge_keeps_nothing_away(
+    world: World, charges: Charges
+) -> None:
+    """A stranger's, a checkout's own, and another user's."""
+    bought, other = builders.pending(world.books), _lost(world, "bob")
+    world.forget(bought)
+    charges.rows = [
+        builders.intent(bought, "processing", metadata={}),
+        builders.intent(bought, "processing", metadata=builders.metadata(bought)),
+        builders.intent(other, "processing"),
+        builders.intent(_lost(world)),
+    ]
+    assert _find(world, charges) is True
+    assert _units(world) == 100
+
+
 def test_a_lost_charge_that_cannot_be_credited_is_nothing_found(
     world: World, charges: Charges
 ) -> None:

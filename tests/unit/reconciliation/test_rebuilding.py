@@ -49,11 +49,31 @@ def test_a_rebuilt_record_is_as_checkout_wrote_it(world: World) -> None:
 def test_a_rebuilt_record_of_an_automatic_charge_has_its_intent_and_no_session(
     world: World,
 ) -> None:
+    """Before anything is settled, too: the run may end in between."""
     lost = world.charge(paid=False)
     world.forget(lost)
+    written: list[dict[str, Any]] = []
+
+    def looks() -> None:
+        rows = world.store.tables["payments"]
+        if row := rows.get(("user#alice", lost.payment_id)):
+            written.append(dict(row))
+        else:
+            world.store.first = looks
+
+    world.store.first = looks
     assert world.report()["counts"] == {"missing_here": 2}
     row = world.row("user#alice", lost.payment_id)
     assert (row["payment_intent"], row.get("session_id")) == (intent_of(lost), None)
+    assert written == [
+        {
+            "owner": "user#alice",
+            "id": lost.payment_id,
+            **lost.to_item(),
+            "created_at": "2026-01-02T03:04:05.000000Z",
+            "payment_intent": intent_of(lost),
+        }
+    ]
     assert world.row("user#alice", intent_of(lost))["payment_id"] == lost.payment_id
     assert debits.read(world.books, "alice").remaining == 100
 

@@ -170,3 +170,9 @@ def test_an_answer_is_handed_on_as_stripe_sent_it(wire: Wire) -> None:
 def test_a_receipt_is_on_the_latest_charge(wire: Wire, charge: object, address: str | None) -> None:
     gateway = wire.gateway((200, {"id": "pi_1", "latest_charge": charge}))
     assert gateway.receipt_url("pi_1") == address
+
+
+def test_a_session_without_metadata_can_be_asked_for(wire: Wire) -> None:
+    """Nothing of it is personal."""
+    params: Any = {"mode": "payment"}
+    assert wire.gateway((200, {"id": "cs_1"})).create_session(params, "k") == {"id": "cs_1"}

@@ -68,6 +68,7 @@ ROWS: Final[dict[Table, list[Item]]] = {
         {"user_id": "alice", "item": "lot#1", "free": 20, "held": 4},
         {"user_id": "alice", "item": "lot#2", "free": 15, "held": 2},
         {"user_id": "debit#x", "item": "debit", "answer": {}},
+        {"user_id": "alice", "item": "of a later version", "used": 7},
         {
             "user_id": "alice", "item": "uses", "version": 2,
             f"k{NAMES[LIVE]}": {"key_id": LIVE, "day": 12, "more": 5},
