@@ -160,5 +160,6 @@ def test_a_row_for_every_method_is_unreachable_where_each_has_its_own() -> None:
     every = '{"method": "ANY", "path": "/a", "units": 5}'
     table = costs.load(f'{{"routes": [{every}, {", ".join(texts[:-1])}]}}')
     assert (table.find("PUT", "/a"), table.find("POST", "/a")) == (5, 1)
+    assert costs.load(f'{{"routes": [{", ".join(texts)}]}}').find("PUT", "/a") == 1
     with pytest.raises(costs.CostsError, match=r"^line 1: unreachable, each method has a row"):
         costs.load(f'{{"routes": [{every}, {", ".join(texts)}]}}')
