@@ -64,7 +64,7 @@ def read_call(event: Mapping[str, Any]) -> Call:
     http = context.get("http") or {}
     method = str(http.get("method") or event.get("httpMethod") or "")
     if not method:
-        return _of_arn(str(event.get("methodArn") or ""))
+        return _of_arn(str(event.get("methodArn")))
     path = str(event.get("rawPath") or event.get("path") or "")
     domain = str(context.get("domainName") or EXECUTE_API)
     stage = f"/{context.get('stage')}"

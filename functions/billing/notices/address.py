@@ -118,7 +118,7 @@ def _with_inner(found: IP) -> list[IP]:
         return [found]
     if found.ipv4_mapped:
         return [found.ipv4_mapped]
-    inner = [found.sixtofour, *(found.teredo or ())]
+    inner = [found.sixtofour]
     if found in NAT64:
         inner.append(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF))
     return [found, *(one for one in inner if one)]

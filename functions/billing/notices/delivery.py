@@ -186,8 +186,6 @@ def _write(books: Books, row: Row, write: Write) -> None:
 
     If that is not possible now, the event stays due and is delivered again.
     """
-    if write.is_check:
-        return
     claimed = _as_claimed(row, row.attempts + 1)
     with suppress(ConditionFailedError, RetryableError):
         books.store.update(write._replace(must=claimed))

@@ -162,7 +162,6 @@ def _post(  # noqa: PLR0917 - the parts of one request
         answer.headers = None  # type: ignore[assignment]
         answer.begin()
     answer.close()
-    connection.close()
     return answer.status
 
 

@@ -116,10 +116,8 @@ def _crossed(
     crossing: Crossing, user_id: str, account: Account, write: Write
 ) -> Iterator[Notice]:
     """Yield the events of the thresholds that the write crosses, with the quota afterwards."""
-    if crossing.tells:
-        shown = account.after(write).shown(user_id)
-        for kind in crossing.tells:
-            yield Notice(kind, shown)
+    for kind in crossing.tells:
+        yield Notice(kind, account.after(write).shown(user_id))
 
 
 def _told(

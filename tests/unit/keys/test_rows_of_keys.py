@@ -204,3 +204,16 @@ def test_a_customer_with_more_keys_than_are_listed_sees_the_rest_as_they_revoke_
     assert [key.key_id for key in api_keys.list_all(books, "alice")] == ids[:-1]
     revocation.revoke(books, "alice", ids[0])
     assert [key.key_id for key in api_keys.list_all(books, "alice")] == ids[1:]
+
+
+def test_a_customer_without_keys_costs_one_read(store: StrictStore) -> None:
+    assert api_keys.list_all(builders.books_on(store), "alice") == []
+    assert store.calls == 1
+
+
+def test_another_limit_costs_no_look_at_holds(books: Books, store: StrictStore) -> None:
+    """What a limit leaves is moved by the difference, whatever is held of it."""
+    made = api_keys.create(books, "alice", "dev", "laptop", TEN_A_MONTH)
+    store.calls = 0
+    changes.change(books, "alice", made.key_id, {"limit": Limit(7, "day")})
+    assert store.calls == 5
