@@ -29,7 +29,9 @@ def postpone(books: Books, parked: Parked) -> bool:
     It is called before the retry, in case the retry kills the process. Returns False if the record
     has changed concurrently.
     """
-    pause = min(RETRY_FIRST_SECONDS * 2 ** (parked.tries + 1), RETRY_LAST_SECONDS)
+    pause = min(
+        RETRY_FIRST_SECONDS * 2 ** (parked.tries + 1), RETRY_LAST_SECONDS
+    )
     later = epoch(books.clock() + timedelta(seconds=pause))
     write = Write(
         "events",

@@ -13,7 +13,7 @@ from billing.lots.lot import Lot
 from billing.quota import ledger
 from billing.quota.ledger import Entry
 from billing.settings import Telling
-from billing.storage.dynamodb import Page
+from billing.storage.reader import Page
 from billing.storage.writes import Must, Write
 from support import builders
 from support.schedules import Still

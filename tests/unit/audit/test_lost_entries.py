@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 from billing.audit.repair import repair_account
 from billing.errors import Item
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from support import builders
 from support.builders import intent_of
 from support.compared import World

@@ -7,7 +7,7 @@ import pytest
 from billing.audit.repair import Repaired, repair_account
 from billing.errors import AwsRefusedError, Item, OutcomeUnknownError
 from billing.lots.lot import Lot
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.storage.writes import Write
 from support.compared import World
 from support.fakes.memory_store import Meddled

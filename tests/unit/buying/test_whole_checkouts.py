@@ -9,8 +9,6 @@ from billing.buying.session_params import Shop
 from billing.buying.sessions import Customer
 from billing.errors import BillingError
 from billing.payments.plan import Plan
-from support.builders import SHOP, Clock, books_on
-from billing.payments.plans import Plan
 from support.builders import SHOP, books_on
 from support.fakes.stripe_sessions import Sessions
 from support.transcripts import Recorder, Still, transcript

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 import pytest
-from billing.keys import costs
+from billing.keys import cost_text, costs
 from billing.keys.calls import cost_of, read_call
 
 OWN: Final = "abcdef.execute-api.us-east-1.amazonaws.com"
@@ -124,7 +124,7 @@ GOOD: Final = '{"method": "GET", "path": "/a", "units": 1}'
 )
 def test_every_fault_of_a_table_is_told_once_with_its_line(text: str, faults: list[str]) -> None:
     """In the order of the text, as far as it has one."""
-    with pytest.raises(costs.CostsError) as told:
+    with pytest.raises(cost_text.CostsError) as told:
         costs.load(text)
     found = str(told.value).split("; ")
     assert len(found) == len(faults), found
@@ -137,7 +137,7 @@ def test_every_fault_of_a_table_is_told_once_with_its_line(text: str, faults: li
     ["/a?b/{proxy+}", "/a b/{rest+}", "/../{rest+}", "/./{rest+}", "/{a+}/{b+}", "//{a+}", "/a/.."],
 )
 def test_no_part_of_a_path_before_its_greedy_end_is_left_unchecked(path: str) -> None:
-    with pytest.raises(costs.CostsError, match="line 1: path must be like"):
+    with pytest.raises(cost_text.CostsError, match="line 1: path must be like"):
         costs.load(f'{{"routes": [{{"method": "GET", "path": "{path}", "units": 1}}]}}')
 
 
@@ -161,5 +161,5 @@ def test_a_row_for_every_method_is_unreachable_where_each_has_its_own() -> None:
     table = costs.load(f'{{"routes": [{every}, {", ".join(texts[:-1])}]}}')
     assert (table.find("PUT", "/a"), table.find("POST", "/a")) == (5, 1)
     assert costs.load(f'{{"routes": [{", ".join(texts)}]}}').find("PUT", "/a") == 1
-    with pytest.raises(costs.CostsError, match=r"^line 1: unreachable, each method has a row"):
+    with pytest.raises(cost_text.CostsError, match=r"^line 1: unreachable, each method has a row"):
         costs.load(f'{{"routes": [{every}, {", ".join(texts)}]}}')

@@ -213,7 +213,7 @@ def test_a_change_names_the_rows_that_differ_and_what_they_add_to_the_account() 
 
 
 def test_a_lot_that_is_there_no_more_has_its_row_deleted() -> None:
-    changed = lot_rows.change(_holdings(Balance()), (A, C))
+    changed = lot_changes.change(_holdings(Balance()), (A, C))
     assert [(row.key[1], row.delete) for row in changed.rows] == [(key("b", 2000), True)]
     assert changed.add == {"lots_left": -5, "lots_version": 1}
 

@@ -9,9 +9,9 @@ from billing.deadline import Deadline
 from billing.errors import AwsRefusedError, NotDoneError, OutcomeUnknownError
 from billing.notices import outbox
 from billing.notices.delivery import Answer, Failed, Sent
-from billing.notices.notice import Row, new_row
+from billing.notices.rows import Row, new_row
 from billing.settings import Telling
-from billing.storage.dynamodb import Page
+from billing.storage.reader import Page
 from billing.storage.writes import Write
 from support import builders
 from support.builders import START, Clock

@@ -9,7 +9,7 @@ from billing.deadline import JITTER
 from billing.errors import AwsRefusedError, OutcomeUnknownError
 from billing.notices import delivery
 from billing.notices.delivery import Answer, Failed, Gone, Sent
-from billing.notices.notice import Row, new_row
+from billing.notices.rows import Row, new_row
 from billing.settings import Telling
 from billing.storage.writes import Write
 from support import builders

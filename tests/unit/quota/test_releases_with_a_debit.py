@@ -1,7 +1,7 @@
 """What has expired goes with the debit that needs it, in as few transactions as there can be."""
 
 import pytest
-from billing.quota import debits, spending
+from billing.spending import debits, memory
 from billing.storage.writes import Must
 from support.deadlines import PausedDeadline
 from unit.quota.test_second_looks import Shop
@@ -22,7 +22,7 @@ def _expired(world: Shop, number: int, units: int = 1, key_id: str = "", **figur
     for one in range(number):
         named = {"key_id": key_id} if key_id else {}
         world.holds(one, units, 0, **named)
-    spending.remember("alice", seen)
+    memory.remember("alice", seen)
 
 
 def test_what_comes_back_to_another_key_and_to_debt_is_in_the_debits_write(world: Shop) -> None:
@@ -54,7 +54,7 @@ def test_the_last_part_of_a_release_is_in_the_debits_transaction(
 def test_a_look_at_a_due_hold_begins_no_day_that_has_begun(world: Shop) -> None:
     """The use of today is booked tomorrow."""
     _expired(world, 1, used=5, remaining=1)
-    spending._seen.clear()
+    memory._seen.clear()
     assert debits.debit(world.meter, "alice", 2).remaining == 0
     assert world.store.tables["ledger"] == {}
     assert "itemised" not in world.row

@@ -13,13 +13,16 @@ from billing.errors import (
     NotDoneError,
     OutcomeUnknownError,
 )
+from billing.expiry import due_holds, hold_expiry, present
+from billing.holds import closing, hold, placing
 from billing.keys import counting
-from billing.quota import daily_usage, debits, hold_expiry, holds, present, spending
+from billing.quota import daily_usage
 from billing.quota.balance import Balance
 from billing.quota.key_use import KeyLimitReachedError, KeyNotCountedError, KeyUse
-from billing.quota.spending import Taking, taken_from, units_left
 from billing.settings import Telling
-from billing.storage.dynamodb import Page
+from billing.spending import debits, memory
+from billing.spending.taking import Taking, taken_from, units_left
+from billing.storage.reader import Page
 from billing.storage.writes import Must, Write
 from support.deadlines import PausedDeadline
 from unit.lots.test_holdings import key, lot
@@ -163,8 +166,8 @@ def test_units_that_are_taken_are_used_or_held() -> None:
 
 def test_an_answer_may_say_that_nothing_remains(world: Shop) -> None:
     world.has(remaining=9)
-    assert holds.place(world.meter, "alice", 4, 60).remaining == 5
-    assert holds.place(world.meter, "alice", 5, 60).remaining == 0
+    assert placing.place(world.meter, "alice", 4, 60).remaining == 5
+    assert placing.place(world.meter, "alice", 5, 60).remaining == 0
     world.row["remaining"] = 4
     assert debits.debit_once(world.meter, "alice", 4, "backend", "k").remaining == 0
 
@@ -172,10 +175,10 @@ def test_an_answer_may_say_that_nothing_remains(world: Shop) -> None:
 def test_what_a_container_saw_last_spares_it_a_read(world: Shop) -> None:
     """After a hold, after an expiry with it, and after what another container has changed."""
     world.has(remaining=20)
-    assert world.calls(lambda: holds.place(world.meter, "alice", 4, 60)) == 2
-    assert world.calls(lambda: holds.place(world.meter, "alice", 4, 70)) == 1
+    assert world.calls(lambda: placing.place(world.meter, "alice", 4, 60)) == 2
+    assert world.calls(lambda: placing.place(world.meter, "alice", 4, 70)) == 1
     world.clock.advance(seconds=61)
-    assert world.calls(lambda: holds.place(world.meter, "alice", 4, 60)) == 2
+    assert world.calls(lambda: placing.place(world.meter, "alice", 4, 60)) == 2
     assert world.calls(lambda: debits.debit_once(world.meter, "alice", 1, "b", "k")) == 1
     world.clock.advance(seconds=61)
     assert world.calls(lambda: debits.debit(world.meter, "alice", 1)) == 2
@@ -188,27 +191,27 @@ def test_an_account_is_remembered_after_a_release_that_needed_no_exact_figure(
     """Its write demanded all that was seen."""
     seen = world.has(remaining=20, held=5, holds_due=NOW_EPOCH, holds_placed=1)
     world.holds(1, 5, 0)
-    spending.remember("alice", seen)
+    memory.remember("alice", seen)
     world.store.before_commit = [_fail(NotDoneError("busy"))]
-    assert holds.place(world.meter, "alice", 4, 60).remaining == 21
-    assert world.calls(lambda: holds.place(world.meter, "alice", 4, 60)) == 1
+    assert placing.place(world.meter, "alice", 4, 60).remaining == 21
+    assert world.calls(lambda: placing.place(world.meter, "alice", 4, 60)) == 1
 
 
 def test_a_write_without_an_exact_figure_leaves_nothing_to_remember(world: Shop) -> None:
     world.has(remaining=20)
     world.store.before_commit = [_fail(NotDoneError("busy"))]
-    holds.place(world.meter, "alice", 4, 60)
-    assert world.calls(lambda: holds.place(world.meter, "alice", 4, 60)) == 2
+    placing.place(world.meter, "alice", 4, 60)
+    assert world.calls(lambda: placing.place(world.meter, "alice", 4, 60)) == 2
 
 
 def test_a_thousand_accounts_are_remembered_and_the_first_is_forgotten() -> None:
-    spending._seen.clear()
+    memory._seen.clear()
     for number in range(1001):
-        spending.remember(f"user {number}", Balance(total=number))
-    assert spending.recall("user 0") is None
-    assert spending.recall("user 1") == Balance(total=1)
-    assert spending.recall("user 1") is None
-    assert spending.recall("user 1000") == Balance(total=1000)
+        memory.remember(f"user {number}", Balance(total=number))
+    assert memory.recall("user 0") is None
+    assert memory.recall("user 1") == Balance(total=1)
+    assert memory.recall("user 1") is None
+    assert memory.recall("user 1000") == Balance(total=1000)
 
 
 def test_a_keys_limit_is_judged_after_what_comes_back_to_it(world: Shop) -> None:
@@ -226,7 +229,7 @@ def test_a_limit_that_a_release_does_not_lift_enough_is_reached_and_the_hold_is_
     figures = {"holds_due": NOW_EPOCH, "holds_placed": 1, "keys_changed": 1}
     seen = world.has(remaining=20, held=4, uR6Cr=2, rR6Cr=-1, **figures)
     world.holds(1, 4, 0, key_id=KEY_ID)
-    spending.remember("alice", seen)
+    memory.remember("alice", seen)
     with pytest.raises(KeyLimitReachedError) as reached:
         debits.debit(world.meter, "alice", 4, KEY)
     assert reached.value.units_left == 3
@@ -250,11 +253,11 @@ def test_a_hold_of_at_least_some_units_is_refused_with_the_least_that_would_do(
 ) -> None:
     world.has(remaining=4)
     with pytest.raises(BillingError) as refused:
-        holds.place(world.meter, "alice", 9, 60, at_least=5)
+        placing.place(world.meter, "alice", 9, 60, at_least=5)
     assert refused.value.code == "quota_exhausted"
     assert refused.value.detail == "5 units were asked for and 4 remain; nothing was taken"
     assert refused.value.members == {"remaining": 4, "top_up_url": "https://shop.example.com"}
-    assert holds.place(world.meter, "alice", 9, 60, at_least=4).units == 4
+    assert placing.place(world.meter, "alice", 9, 60, at_least=4).units == 4
 
 
 def test_a_day_begins_with_the_first_write_that_it_refuses(world: Shop) -> None:
@@ -275,7 +278,7 @@ def test_a_days_begin_without_keys_takes_three_calls_and_with_them_two_reads_mor
     figures = {"used": 1, "keys_changed": 7, "uR6Cr": 1, "rR6Cr": 5, "itemised": 1}
     world.has(remaining=20, use_day="2026-01-01", **figures)
     world.keep("uses", version=7, kR6Cr={"key_id": KEY_ID})
-    spending._seen.clear()
+    memory._seen.clear()
     assert world.calls(lambda: debits.debit(world.meter, "alice", 2)) == 5
 
 
@@ -318,23 +321,23 @@ def test_a_hold_whose_end_is_never_answered_is_called_busy_or_unknown(
     """Unknown once a single answer was lost."""
     world.has(remaining=2, held=5, holds_due=NOW_EPOCH + 60)
     row = world.holds(1, 5)
-    hold_id = str(holds.HoldId("alice", row["expires_at"], row["item"][-16:]))
+    hold_id = str(hold.HoldId("alice", row["expires_at"], row["item"][-16:]))
     world.store.before_commit = [_fail(error), *[_fail(NotDoneError("busy"))] * 500]
     with pytest.raises(found):
-        holds.capture(world.meter, hold_id, 2)
+        closing.capture(world.meter, hold_id, 2)
     world.store.before_commit = []
     world.store.deadline.begin()
-    assert holds.capture(world.meter, hold_id, 2).released == 3
+    assert closing.capture(world.meter, hold_id, 2).released == 3
 
 
 def test_a_hold_that_lost_a_race_is_looked_at_again(world: Shop) -> None:
     world.has(remaining=2, held=5, holds_due=NOW_EPOCH + 60)
     row = world.holds(1, 5)
-    hold_id = str(holds.HoldId("alice", row["expires_at"], row["item"][-16:]))
+    hold_id = str(hold.HoldId("alice", row["expires_at"], row["item"][-16:]))
     world.store.before_commit = [_fail(ConditionFailedError({0: None}))]
-    assert holds.release(world.meter, hold_id).released == 5
+    assert closing.release(world.meter, hold_id).released == 5
     with pytest.raises(BillingError, match="hold_closed: this hold was released before, with 0"):
-        holds.capture(world.meter, hold_id, 5)
+        closing.capture(world.meter, hold_id, 5)
 
 
 @pytest.mark.parametrize("units", [5, 6])
@@ -344,9 +347,9 @@ def test_a_hold_that_is_over_at_this_second_is_given_back_and_not_captured(
     """Whatever is asked of it."""
     world.has(remaining=2, held=5, holds_due=NOW_EPOCH, holds_placed=1)
     row = world.holds(1, 5, 0)
-    hold_id = str(holds.HoldId("alice", row["expires_at"], row["item"][-16:]))
+    hold_id = str(hold.HoldId("alice", row["expires_at"], row["item"][-16:]))
     with pytest.raises(BillingError, match="hold_closed: this hold was expired before, with 0"):
-        holds.capture(world.meter, hold_id, units)
+        closing.capture(world.meter, hold_id, units)
     assert world.row["remaining"] == 7
 
 
@@ -354,10 +357,10 @@ def test_a_hold_that_is_over_is_not_captured_where_its_release_lost_a_race(world
     """It is looked at again, and given back then."""
     world.has(remaining=2, held=5, holds_due=NOW_EPOCH, holds_placed=1)
     row = world.holds(1, 5, 0)
-    hold_id = str(holds.HoldId("alice", row["expires_at"], row["item"][-16:]))
+    hold_id = str(hold.HoldId("alice", row["expires_at"], row["item"][-16:]))
     world.store.before_commit = [_fail(ConditionFailedError({0: None}))]
     with pytest.raises(BillingError, match="hold_closed: this hold was expired before, with 0"):
-        holds.capture(world.meter, hold_id, 5)
+        closing.capture(world.meter, hold_id, 5)
     assert (world.row["remaining"], "used" in world.row) == (7, False)
 
 
@@ -369,12 +372,12 @@ def test_a_capture_begins_its_day_first_and_a_release_or_a_later_capture_does_no
     ids = []
     for number in range(3):
         row = world.holds(number, 3)
-        ids.append(str(holds.HoldId("alice", row["expires_at"], row["item"][-16:])))
-    holds.release(world.meter, ids[0])
+        ids.append(str(hold.HoldId("alice", row["expires_at"], row["item"][-16:])))
+    closing.release(world.meter, ids[0])
     assert world.row["use_day"] == "2026-01-01"
-    assert world.calls(lambda: holds.capture(world.meter, ids[1], 1)) == 6
+    assert world.calls(lambda: closing.capture(world.meter, ids[1], 1)) == 6
     assert world.row["use_day"] == TODAY
-    assert world.calls(lambda: holds.capture(world.meter, ids[2], 1)) == 3
+    assert world.calls(lambda: closing.capture(world.meter, ids[2], 1)) == 3
     (entry,) = world.store.tables["ledger"].values()
     assert entry["units"] == -3
 
@@ -415,7 +418,7 @@ def test_holds_that_are_over_are_read_up_to_the_first_that_is_not(
     for number in range(later):
         world.holds(number, 1, 1)
     before = world.store.calls
-    found = hold_expiry.expired_holds(world.books, "alice", NOW_EPOCH)
+    found = due_holds.expired_holds(world.books, "alice", NOW_EPOCH)
     assert (len(found), world.store.calls - before) == (over, calls)
 
 
@@ -432,14 +435,14 @@ def test_a_read_after_an_expiry_finds_holds_and_account_in_few_calls(
     for number in range(later):
         world.holds(number, 1, 1)
     before = world.store.calls
-    found = hold_expiry.as_if_given_back(world.books, "alice", seen)
+    found = due_holds.as_if_given_back(world.books, "alice", seen)
     assert (found.remaining, found.held) == (5 + over, later)
     assert world.store.calls - before == calls
 
 
 def test_a_read_on_which_nothing_is_due_is_no_call(world: Shop) -> None:
     seen = world.has(remaining=5, held=1, holds_due=NOW_EPOCH + 1)
-    assert world.calls(lambda: hold_expiry.as_if_given_back(world.books, "alice", seen)) == 0
+    assert world.calls(lambda: due_holds.as_if_given_back(world.books, "alice", seen)) == 0
 
 
 def test_a_read_pays_debt_and_limits_with_what_comes_back(world: Shop) -> None:
@@ -447,7 +450,7 @@ def test_a_read_pays_debt_and_limits_with_what_comes_back(world: Shop) -> None:
     seen = world.has(held=7, debt=4, uR6Cr=1, rR6Cr=2, **figures)
     world.holds(1, 5, 0, key_id=KEY_ID)
     world.holds(2, 2, 1)
-    found = hold_expiry.as_if_given_back(world.books, "alice", seen)
+    found = due_holds.as_if_given_back(world.books, "alice", seen)
     assert (found.held, found.remaining, found.debt, found.keys["rR6Cr"]) == (2, 1, 0, 7)
 
 
@@ -456,7 +459,7 @@ def test_a_read_while_holds_change_is_of_one_moment(world: Shop) -> None:
     seen = world.has(remaining=5, held=5, holds_due=NOW_EPOCH, holds_placed=1)
     world.row.update(remaining=10, held=0)
     del world.row["holds_due"]
-    found = hold_expiry.as_if_given_back(world.books, "alice", seen)
+    found = due_holds.as_if_given_back(world.books, "alice", seen)
     assert (found.remaining, found.held) == (10, 0)
 
 
@@ -488,7 +491,7 @@ def _seven(world: Shop, held: int = 0, **figures: Any) -> list[str]:
 
 def test_a_hold_reaches_as_many_lots_as_it_needs(world: Shop) -> None:
     names = _seven(world)
-    holds.place(world.meter, "alice", 20, 60)
+    placing.place(world.meter, "alice", 20, 60)
     rows = world.store.tables["quotas"]
     (hold,) = [row for _, row in rows.items() if row["item"].startswith("hold#")]
     assert hold["parts"] == {**dict.fromkeys(names[:6], 3), names[6]: 2}
@@ -498,7 +501,7 @@ def test_a_hold_reaches_as_many_lots_as_it_needs(world: Shop) -> None:
 
 def test_a_hold_of_one_of_many_lots_reads_the_first_of_them_alone(world: Shop) -> None:
     names = _seven(world)
-    assert world.calls(lambda: holds.place(world.meter, "alice", 3, 60)) == 3
+    assert world.calls(lambda: placing.place(world.meter, "alice", 3, 60)) == 3
     assert "held" in world.store.tables["quotas"]["alice", names[0]]
 
 
@@ -506,11 +509,11 @@ def test_a_hold_of_one_of_many_lots_reads_the_first_of_them_alone(world: Shop) -
 def test_what_a_hold_has_of_a_later_lot_comes_back_to_it(world: Shop, ended: str) -> None:
     names = _seven(world, held=1, holds_due=NOW_EPOCH + 60, holds_placed=1)
     row = world.holds(1, 7, 60, parts=dict.fromkeys(names, 1))
-    hold_id = str(holds.HoldId("alice", row["expires_at"], row["item"][-16:]))
+    hold_id = str(hold.HoldId("alice", row["expires_at"], row["item"][-16:]))
     if ended == "captured":
-        holds.capture(world.meter, hold_id, 2)
+        closing.capture(world.meter, hold_id, 2)
     elif ended == "released":
-        holds.release(world.meter, hold_id)
+        closing.release(world.meter, hold_id)
     else:
         world.clock.advance(seconds=60)
         seen = Balance.from_item(world.row)
@@ -543,7 +546,7 @@ def test_a_hold_that_ends_after_its_lot_tells_and_books_that_it_expired(world: S
     figures = {"lots_left": 5, "lots_held": 5, "lots_exact": 1, "told": 6}
     world.has(total=9, remaining=4, held=5, holds_due=NOW_EPOCH + 60, **figures)
     row = world.holds(1, 5, 60, parts={over.key: 5})
-    holds.capture(world.meter, str(holds.HoldId("alice", row["expires_at"], row["item"][-16:])), 2)
+    closing.capture(world.meter, str(hold.HoldId("alice", row["expires_at"], row["item"][-16:])), 2)
     account, _, _, lot_row, entry, event = world.only
     assert account == Write(
         "quotas",
@@ -578,7 +581,7 @@ def test_a_hold_that_ends_where_events_go_out_tells_nothing_and_demands_no_more(
     world.tells(low_at=9)
     world.has(remaining=8, held=5, holds_due=NOW_EPOCH + 60)
     row = world.holds(1, 5)
-    holds.release(world.meter, str(holds.HoldId("alice", row["expires_at"], row["item"][-16:])))
+    closing.release(world.meter, str(hold.HoldId("alice", row["expires_at"], row["item"][-16:])))
     account, *_ = world.only
     assert account.must == (
         Must("debt", "==", 0, or_absent=True),
@@ -590,7 +593,7 @@ def test_a_hold_that_ends_where_events_go_out_tells_nothing_and_demands_no_more(
 def test_a_debit_that_crosses_demands_the_figures_that_its_event_shows(world: Shop) -> None:
     world.tells(low_at=5)
     seen = world.has(total=10, remaining=6, used=3, held=1, told=6)
-    spending.remember("alice", seen)
+    memory.remember("alice", seen)
     debits.debit(world.meter, "alice", 2)
     account, event = world.only
     same = {"remaining": 6, "used": 3, "held": 1}
@@ -604,7 +607,7 @@ def test_the_number_of_the_last_event_is_remembered(world: Shop) -> None:
     """Two crossings one after another are one transaction each."""
     world.tells(low_at=5)
     world.has(total=10, remaining=10)
-    holds.place(world.meter, "alice", 1, 60)
+    placing.place(world.meter, "alice", 1, 60)
     assert world.calls(lambda: debits.debit_once(world.meter, "alice", 5, "b", "k")) == 1
     assert world.calls(lambda: debits.debit_once(world.meter, "alice", 4, "b", "l")) == 1
     assert world.events() == [(1, "quota.low"), (2, "quota.depleted")]
@@ -618,7 +621,7 @@ def test_lots_that_are_over_are_told_in_every_part_before_a_debit(world: Shop) -
         world.keep(one.key, **one.to_item())
     figures = {"lots_left": 31, "lots_due": NOW_EPOCH, "lots_exact": 1}
     seen = world.has(total=40, remaining=40, **figures)
-    spending.remember("alice", seen)
+    memory.remember("alice", seen)
     assert debits.debit(world.meter, "alice", 2).remaining == 7
     first, second = world.store.transactions
     assert (len(first), len(second)) == (1 + 3 * 30, 1 + 3)

@@ -8,7 +8,8 @@ from billing.account import lot_listing
 from billing.books import Books
 from billing.clock import from_epoch
 from billing.errors import NotDoneError
-from billing.quota import lot_rows, present, upkeep
+from billing.expiry import present, upkeep
+from billing.quota import lot_burning
 from billing.quota.balance import Balance, Expiry
 from support import builders
 from support.deadlines import PausedDeadline
@@ -96,7 +97,7 @@ def test_lots_to_change_are_read_up_to_those_that_burn_and_one_unit_more(
     """Five are read at first."""
     seen = _lots(7, used)(store)
     assert len(upkeep.read_to_change(books, "alice").rows) == rows
-    assert len(lot_rows.read_burnable(books, "alice", seen).rows) == rows
+    assert len(lot_burning.read_burnable(books, "alice", seen).rows) == rows
     last = f"lot#{NOW_EPOCH + 96:012d}"
     assert len(upkeep.read_to_change(books, "alice", through=last).rows) == 7
     assert len(upkeep.read_to_change(books, "alice", 2).rows) == 7

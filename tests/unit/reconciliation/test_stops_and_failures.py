@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 from billing.errors import AwsRefusedError, BillingError, SettingsError
 from billing.reconciliation import run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Difference, Report
-from billing.reconciliation.run import Run
 from support import builders
 from support.builders import pending
 from support.compared import AT, World, whole

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from billing.payments import parking
-from billing.payments.parking import Parked
-from billing.payments.payment import Park
+from billing.parked import dropping, parking, records, retries
+from billing.parked.records import Parked
+from billing.payments.decision import Park
 from billing.reconciliation import retry_parked
-from billing.stripe_api.client import StripeNotFoundError
+from billing.stripe_api.outcomes import StripeNotFoundError
 from support import builders
 from support.builders import fact, intent_of, pending
 from support.compared import AT, World
@@ -23,7 +23,7 @@ def world() -> World:
 def _park(world: World, event: dict[str, Any]) -> Parked:
     assert world.settle(event) == "parked"
     return next(
-        record for record in parking.all_parked(world.books) if record.fact.fact_id == event["id"]
+        record for record in records.all_parked(world.books) if record.fact.fact_id == event["id"]
     )
 
 
@@ -32,7 +32,7 @@ def _try(world: World, record: Parked) -> str:
 
 
 def _left(world: World) -> list[str]:
-    return [record.name for record in parking.all_parked(world.books)]
+    return [record.name for record in records.all_parked(world.books)]
 
 
 def test_a_refund_whose_purchase_is_paid_is_settled_with_it(world: World) -> None:
@@ -78,7 +78,7 @@ def test_a_session_that_can_move_nothing_is_ignored(world: World) -> None:
     lost = pending(world.books)
     world.forget(lost)
     parking.park(world.books, fact(builders.expired(lost)), Park("unknown_payment", "unknown"))
-    (record,) = parking.all_parked(world.books)
+    (record,) = records.all_parked(world.books)
     assert _try(world, record) == "ignored"
     assert _left(world) == []
 
@@ -88,7 +88,7 @@ def test_a_refund_of_a_purchase_that_was_dropped_is_dropped_with_it(world: World
     record = _park(world, builders.refunded(sold, 500))
     world.stripe.sell(sold, AT, currency="eur")
     purchase = _park(world, builders.completed(sold, currency="eur"))
-    parking.drop(world.books, purchase, "paid back by hand")
+    dropping.drop(world.books, purchase, "paid back by hand")
     assert _try(world, record) == "dropped"
     assert _left(world) == []
 
@@ -107,7 +107,7 @@ def test_an_event_that_was_taken_meanwhile_is_left(world: World) -> None:
     sold = pending(world.books)
     record = _park(world, builders.refunded(sold, 500))
     world.stripe.sell(sold, AT)
-    parking.postpone(world.books, record)
+    retries.postpone(world.books, record)
     assert _try(world, record) == ""
     assert world.stripe.asked_for == []
 

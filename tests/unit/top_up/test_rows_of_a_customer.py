@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.errors import BillingError, NotDoneError, StripeRefusedError
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from billing.top_up import customers
 from support import builders
 from support.fakes.memory_store import Meddled

@@ -5,11 +5,9 @@ from typing import Any, Final
 
 import pytest
 from billing.books import Books
-from billing.errors import BillingError, ConditionFailedError, OutcomeUnknownError
+from billing.errors import BillingError, ConditionFailedError, NotDoneError, OutcomeUnknownError
 from billing.payments.plan import Plan
 from billing.payments.plans import catalogue
-from billing.errors import BillingError, ConditionFailedError, NotDoneError, OutcomeUnknownError
-from billing.payments.plans import Plan, catalogue
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
