@@ -1,12 +1,13 @@
 """A Lambda authorizer for the seller's own API.
 
-It fails closed. What a call costs is in billing/keys/call_costs.json, which is checked when this
-module is imported.
+If anything fails, the call is not allowed. What a call costs is in
+billing/keys/call_costs.json, which is checked when this module is imported.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html (simple
 responses) and
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
 
-The authorizer's cache must be off (TTL 0). A call that is allowed from the cache debits nothing.
+The authorizer's cache must be off (TTL 0). A call that is allowed from the
+cache debits nothing.
 """
 
 from collections.abc import Mapping
@@ -58,7 +59,12 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 def _spend(
     presented: str, event: Mapping[str, Any], notes: dict[str, Any]
 ) -> dict[str, str]:
-    """Debit the key's user. Return the context of an allowed call, or {} to deny it."""
+    """Debit the user of the API key for one call.
+
+    Returns the context that an allowed call gets, or {} to deny the call.
+    ``presented`` is the API key that the caller sent. The outcome is added
+    to ``notes``.
+    """
     found = holders.holder(books(), settings().stage, presented)
     if found is None:
         notes.update(outcome="denied", code="no_such_key")
@@ -86,7 +92,11 @@ def _spend(
 def _take(
     found: Holder, units: int, notes: dict[str, Any]
 ) -> tuple[int, int | None]:
-    """Debit. Return what remains of the account and of the key's limit, None without one."""
+    """Debit ``units``. Return what is left.
+
+    The numbers are the units left in the account and those left of the API
+    key's limit, None without one.
+    """
     meter = Meter(books(), settings().site_url)
 
     def take(key: KeyUse | None) -> Debit:
@@ -98,14 +108,19 @@ def _take(
 
 
 def _look(found: Holder) -> tuple[int, int | None]:
-    """Return the same for a call that costs nothing. Nothing is written."""
+    """Return what is left, as _take does, without a debit.
+
+    It is for a call that costs nothing.
+    """
     return held.units_left(books(), found, Limit.from_item(found.row))
 
 
 def _presented(event: Mapping[str, Any]) -> str:
-    """Return the key in the header ``x-api-key``, or in ``Authorization`` after ``Bearer``.
+    """Return the API key that the caller sent, or "".
 
-    A TOKEN authorizer gets either header's value as ``authorizationToken``.
+    It is in the header ``x-api-key``, or in ``Authorization`` after
+    ``Bearer``. A TOKEN authorizer gets the value of either header as
+    ``authorizationToken``.
     """
     sent = event.get("headers") or {}
     headers = {str(name).lower(): str(value) for name, value in sent.items()}

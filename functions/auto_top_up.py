@@ -1,6 +1,7 @@
-"""GET, PUT and DELETE /api/v1/quota/auto-top-up, and the charges that follow from them.
+"""GET, PUT and DELETE /api/v1/quota/auto-top-up, and the automatic charges.
 
-A message hurries one account's charge; each minute all that are due are run.
+A queue message asks for one account's charge at once. Each minute a sweep asks
+for all that are due.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,15 +24,20 @@ from billing.wiring.queue import receiving_books
 from billing.wiring.stripe import gateway, saved_cards
 
 STOP_MS: Final = 28_000
-"""No account begins with less than this left: its deadline at Stripe and then at the books, each
-with its last call, must fit."""
+"""No account is started with less time left than this. Its deadline at Stripe,
+then the one at DynamoDB, each with its last call, must fit.
+"""
 SWEEP_STOP_MS: Final = 5_000
-"""No further account is hurried with less than this left."""
+"""No further message is sent with less time left than this."""
 LeftMs = Callable[[], int]
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Run the accounts that messages name, or hurry all that are due; else serve a route."""
+    """Serve a route, or run automatic charges.
+
+    For messages of the queue, it runs the accounts that they name. For the
+    schedule's ``sweep``, it sends a message for each account that is due.
+    """
     if "Records" in event:
         return _run(lambda _: _users_in(event["Records"]), context)
     if event.get("sweep") is True:
@@ -42,7 +48,10 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 def _run(
     find: Callable[[LeftMs], Iterable[str]], context: object
 ) -> dict[str, Any]:
-    """Run the accounts that are found, each once, while there is time."""
+    """Run each account that ``find`` yields once, while there is time.
+
+    Returns how many were done and how many failed.
+    """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     left_ms = getattr(
         context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS
@@ -60,9 +69,10 @@ def _run(
 
 
 def _not_hurried(left_ms: LeftMs) -> Iterator[str]:
-    """Hurry every account that is due: each then has an invocation of its own.
+    """Send a message for each account that is due.
 
-    Yields those for which no message could be sent.
+    So each account gets its own invocation. Yields the users for whom no
+    message could be sent.
     """
     for user_id in sweep.due(books()):
         if left_ms() < SWEEP_STOP_MS:
@@ -73,7 +83,10 @@ def _not_hurried(left_ms: LeftMs) -> Iterator[str]:
 
 @endpoint
 def _serve(request: Request) -> Answer:
-    """Show, agree or switch off."""
+    """Answer with the agreement: show it, agree to it, or switch it off.
+
+    The request's method says which.
+    """
     user_id = request.user_id
     if not settings().auto_top_up:
         raise BillingError(
@@ -121,7 +134,11 @@ def _terms(request: Request) -> Terms:
 
 
 def _users_in(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the users of a batch. What cannot be read is dropped: the sweep is behind it."""
+    """Yield the user ids in a batch of messages.
+
+    A message that cannot be read is dropped: the next sweep finds its
+    account.
+    """
     for record in records:
         try:
             yield messages.user_in(record["body"])
@@ -141,7 +158,11 @@ def _job() -> Job:
 
 
 def _report(payment_id: str, error: Exception) -> None:
-    """Log why an outcome is unknown or refused, and count what only an operator can fix."""
+    """Log a charge's error, and count it.
+
+    A refusal of Stripe's is counted apart, because only an operator can
+    fix it.
+    """
     if isinstance(error, StripeRefusedError):
         report_refusal(error, payment_id=payment_id)
         return
@@ -153,7 +174,10 @@ def _report(payment_id: str, error: Exception) -> None:
 
 
 def _failed(user_id: str, error: Exception) -> None:
-    """Log why an account stays due. Users may be e-mail addresses: only the reason is logged."""
+    """Log why an account stays due.
+
+    The user's id is not logged, because it may be an e-mail address.
+    """
     del user_id
     why = f"{type(error).__name__}: {error}"
     logger.warning("an automatic top-up stays due", why=why)

@@ -13,7 +13,11 @@ from billing.wiring.stripe import gateway
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Answer with the payment as it is now, paid or not, or with the address of its receipt."""
+    """Answer with the payment as it is now, or with its receipt's URL.
+
+    POST asks Stripe and settles the payment, paid or not. GET returns the
+    URL.
+    """
     name = request.path.get("id", "")
     try:
         if request.method == "GET":
@@ -33,9 +37,10 @@ def handler(request: Request) -> Answer:
 
 
 def _report(error: StripeNotFoundError, payment: Payment) -> None:
-    """Report that Stripe does not know a session of ours: the key is another account's.
+    """Report that Stripe does not know a session of ours.
 
-    The buyer still gets the payment as we know it.
+    Our secret key then belongs to another Stripe account. The buyer still
+    gets the payment as we have it.
     """
     refused = StripeRefusedError(error.refusal)
     report_refusal(

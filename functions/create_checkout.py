@@ -14,7 +14,10 @@ from billing.wiring.stripe import gateway, saved_cards
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Create a checkout of a plan for the token's user. ``remember_card``: also save the card."""
+    """Create a checkout of a plan for the token's user.
+
+    With ``remember_card`` the card is saved too.
+    """
     user_id, key = request.user_id, request.idempotency_key()
     body = request.json_object("plan", optional=("remember_card",))
     customer = _customer(user_id) if flag(body, "remember_card") else None
@@ -27,7 +30,11 @@ def handler(request: Request) -> Answer:
 
 
 def _customer(user_id: str) -> Customer:
-    """Return how the user's customer is found. Only checkouts that save a card pay for it."""
+    """Return the function that finds the user's customer at Stripe.
+
+    Its module is imported only for checkouts that save a card. Raises
+    ``invalid_request`` if this deployment offers no automatic top-ups.
+    """
     if not settings().auto_top_up:
         detail = (
             "remember_card is for automatic top-ups, which are not offered here"

@@ -14,10 +14,10 @@ from billing.wiring.container import books
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Debit the quota of the user that the token names.
+    """Debit the quota of the user that the request's body names.
 
-    With an Idempotency-Key a repeat gets the first answer again. Without one, the debit is one
-    conditional write.
+    With an Idempotency-Key a repeat gets the first answer again. Without
+    one, the debit is one conditional write.
     """
     caller = request.need_scope()
     key = request.idempotency_key()

@@ -17,7 +17,10 @@ from billing.wiring.container import books
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Give, void or welcome: the route says which."""
+    """Give a grant, void one, or give the welcome units.
+
+    The route says which.
+    """
     if request.route.endswith("/welcome"):
         user_id, claims = request.user_id, request.claims
         given = welcome.claim(
@@ -34,7 +37,10 @@ def handler(request: Request) -> Answer:
 
 
 def _grant(request: Request, caller: str) -> Grant:
-    """Return the grant that a request asks for. Raises its mistakes."""
+    """Return the grant that a request asks for.
+
+    Raises ``idempotency_key_required`` or ``invalid_request``.
+    """
     key = request.idempotency_key()
     if not key:
         detail = "send an Idempotency-Key, so that a repeat does not give twice"

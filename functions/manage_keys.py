@@ -1,6 +1,7 @@
-"""Manages a user's API keys and alert: /api/v1/keys, .../{key_id} and /api/v1/quota/alert.
+"""Manages a user's API keys and the threshold of ``quota.low``.
 
-It also answers GET /api/v1/key for callers that have only a key.
+Its routes are /api/v1/keys, .../{key_id} and /api/v1/quota/alert. GET
+/api/v1/key is for callers that have only an API key.
 """
 
 from typing import Any
@@ -17,7 +18,11 @@ from billing.wiring.container import books, settings
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Create, list, change, revoke or show a key, or read or change the alert."""
+    """Manage API keys, or the threshold of ``quota.low``.
+
+    Route and method say whether an API key is created, listed, changed,
+    revoked or shown, or the threshold is read or changed.
+    """
     if request.route == "GET /api/v1/key":
         presented = request.presented_key()
         return 200, held.show_held(meter(request), settings().stage, presented)
@@ -46,7 +51,10 @@ def _create(request: Request, user_id: str) -> api_keys.NewKey:
 
 
 def _changes(request: Request) -> dict[str, Any]:
-    """Return what is to be changed, checked. At least one member is needed."""
+    """Return the members of the API key to change, checked.
+
+    Raises ``invalid_request`` if there is none.
+    """
     body = request.json_object(optional=("name", "limit"))
     if not body:
         raise BillingError(

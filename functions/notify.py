@@ -1,8 +1,9 @@
-"""Delivers events out: new ones from the table's stream, and due ones each minute.
+"""Sends events to the seller, when they are new and when they are due.
 
-The stream starts the first try within a second. The schedule makes all later tries, and the first
-of an event that the stream lost. A failed try only sets the next one's time, so the stream never
-waits for a receiver.
+The table's stream starts the first try within a second. A schedule makes all
+later tries each minute, and the first one if the stream lost the event. A
+failed try only sets the time of the next, so the stream never waits for a
+receiver.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,9 @@ from billing.telemetry import count, logger, metrics
 from billing.wiring.notices import books, ways
 
 STOP_MS: Final = 30_000
-"""No batch begins with less than this left: its deadline and its last call must fit."""
+"""No batch starts with less time left than this: its deadline and its last
+call must fit.
+"""
 METRIC_OF: Final = {
     "delivered": "events_delivered",
     "retried": "events_retried",
@@ -25,9 +28,9 @@ METRIC_OF: Final = {
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, int]:
-    """Deliver the stream's new events, or the events that are due.
+    """Send the stream's new events, or all events that are due.
 
-    Returns the number of each outcome.
+    Returns how many events had each outcome.
     """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     left_ms = getattr(
@@ -56,7 +59,10 @@ def _run(
 
 
 def _new_rows(records: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Return the rows that were inserted. The template's filter passes no others on AWS."""
+    """Return the rows that were inserted into the table.
+
+    On AWS, the template's filter passes no others.
+    """
     return [
         Row.from_item(decode(record["dynamodb"]["NewImage"]))
         for record in records

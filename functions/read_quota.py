@@ -1,4 +1,7 @@
-"""GET /api/v1/quota, /quota/lots and /quota/ledger: reads a user's quota and what is behind it."""
+"""GET /api/v1/quota, /quota/lots and /quota/ledger: reads a user's quota.
+
+The lots say when units expire, and the ledger says how the quota came about.
+"""
 
 from billing import cursors
 from billing.account import history, lot_listing

@@ -1,6 +1,7 @@
-"""Compares Stripe with the books each hour and on demand, and settles what was missed.
+"""Compares Stripe with our payments, and settles missed events.
 
-The input ``{"since_hours": 24, "repair": false}`` compares and writes nothing.
+It runs each hour and on demand. The input ``{"since_hours": 24, "repair":
+false}`` compares and writes nothing.
 """
 
 import os
@@ -18,8 +19,9 @@ from billing.wiring.container import books, deadline
 from billing.wiring.stripe import gateway
 
 STOP_MS: Final = 30_000
-"""No row is compared with less than this left: its calls and the cursor's write must fit
-(tests/repo holds the sum)."""
+"""No object is compared with less time left than this: its calls and the write
+of the cursor must fit (tests/repo computes the sum).
+"""
 PAGES_MAX: Final = 1000
 NAMED_MAX: Final = 5
 
@@ -31,7 +33,7 @@ class IncompleteReconciliationError(Exception):
     """
 
     def __init__(self, report: Report) -> None:
-        """Names the first few of them."""
+        """The message names the first few of those that failed."""
         named = [
             f"{row.stripe_id or row.payment_id} {row.detail}".strip()
             for row in report.differences
@@ -43,10 +45,11 @@ class IncompleteReconciliationError(Exception):
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Run a reconciliation and answer with its report.
+    """Run a reconciliation, and return its report.
 
-    ``finished`` is false if the next run has to continue. Raises IncompleteReconciliationError
-    after all other work.
+    ``finished`` in the report is false if the next run has to continue.
+    Raises IncompleteReconciliationError at the end if something could not
+    be compared.
     """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     hours = event.get(
@@ -76,7 +79,8 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 def _count(report: Report) -> None:
     """Log the report and count its differences.
 
-    If nothing was compared it is not counted: ReconcileMissingAlarm must not take that for a run.
+    A run in which nothing could be compared is not counted, so that
+    ReconcileMissingAlarm fires.
     """
     if report.compared or not report.failed:
         count("reconcile_differences", report.differing)
@@ -92,9 +96,10 @@ def _count(report: Report) -> None:
 
 
 def _report(name: str) -> None:
-    """Log what could not be compared, and count it where Stripe refused for good.
+    """Log an object or list that could not be compared.
 
-    Called while the exception is handled.
+    It is called while the exception is handled. An error is also counted
+    if Stripe would refuse again.
     """
     logger.exception("not compared", what=name)
     if isinstance(error := sys.exception(), StripeRefusedError):

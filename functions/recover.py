@@ -1,6 +1,7 @@
-"""Retries events each minute and for every message of the queue, and sweeps holds and lots.
+"""Retries parked events, and sweeps expired holds and lots.
 
-The queue holds the events that could not be settled at first. With StripeEventBus it holds every
+It runs each minute, and for each message of the queue. The queue has the
+events that could not be settled at first. With StripeEventBus it has every
 event that Stripe sends.
 """
 
@@ -26,17 +27,20 @@ from billing.wiring.container import books, deadline
 from billing.wiring.stripe import gateway
 
 STOP_MS: Final = 20_000
-"""No message and no event begins with less than this left: its deadline and its last call must fit
-(tests/repo holds the sum)."""
+"""No message and no event is started with less time left than this: its
+deadline and its last call must fit (tests/repo computes the sum).
+"""
 SWEEP_STOP_MS: Final = 40_000
-"""Holds are swept first, and leave this much to the parked events."""
+"""Holds are swept first, but only until this much time is left for the parked
+events.
+"""
 Record = Mapping[str, Any]
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Settle the SQS messages of a batch, or run the schedule.
+    """Settle the messages of a batch from SQS, or run the schedule.
 
-    Each message fails or succeeds alone (ReportBatchItemFailures).
+    Only messages that fail are delivered again (ReportBatchItemFailures).
     """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     left_ms = getattr(
@@ -61,7 +65,10 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 def _settle_messages(
     records: Sequence[Record], go_on: Callable[[], bool]
 ) -> list[str]:
-    """Settle messages while there is time. Returns the ids of those that must come again."""
+    """Settle messages while ``go_on()`` is true.
+
+    Returns the ids of the messages that SQS must deliver again.
+    """
     unsettled, left = [], 0
     for record in records:
         if not go_on():
@@ -75,7 +82,11 @@ def _settle_messages(
 
 
 def _settle_message(body: str) -> bool:
-    """Settle or park one message's event. False: SQS keeps it, at last as a dead letter."""
+    """Settle or park the event in one message. Return whether it is done.
+
+    If it is not, SQS delivers the message again, and after several tries
+    moves it to the dead-letter queue.
+    """
     try:
         event = fact_queue.event_in(body)
         fact = fact_queue.read_message(body) if event is None else None
@@ -102,7 +113,7 @@ def _settle_message(body: str) -> bool:
 
 
 def _settle_event(event: Mapping[str, Any]) -> None:
-    """Settle an event as Stripe sent it."""
+    """Settle an event in the form in which Stripe sent it."""
     fact = events.parse(event, books().ours)
     if isinstance(fact, Ignored):
         count(fact.metric)
@@ -114,7 +125,11 @@ def _settle_event(event: Mapping[str, Any]) -> None:
 
 
 def _settle(fact: Fact, *, is_news: bool) -> None:
-    """Settle a fact. ``is_news``: it comes from Stripe and was not counted yet."""
+    """Settle a fact.
+
+    ``is_news`` is true if it comes from Stripe, so that its outcome was
+    not counted yet.
+    """
     outcome = settlement.apply(books(), fact)
     if is_news:
         count_outcome(outcome.status, outcome.units, fact.created)
@@ -160,7 +175,10 @@ def _run_schedule(left_ms: Callable[[], int]) -> dict[str, Any]:
 
 
 def _report(record: Parked, error: Exception) -> None:
-    """Log why a parked event stays parked, and count what no later run can change."""
+    """Log why a parked event stays parked.
+
+    It is also counted if a later run would fail in the same way.
+    """
     event_id = record.fact.fact_id
     if isinstance(error, StripeRefusedError):
         report_refusal(error, event_id=event_id)

@@ -1,4 +1,7 @@
-"""POST /api/v1/payments/webhook, and the Function URL: settles Stripe's events before answering."""
+"""POST /api/v1/payments/webhook: settles an event from Stripe, then answers.
+
+The Function URL does the same.
+"""
 
 from typing import Any
 
@@ -17,9 +20,10 @@ from billing.wiring.secrets import webhook_secrets
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Settle one event. Answers 2xx only if the event is settled, parked or ignored.
+    """Settle one event of Stripe's.
 
-    An unknown outcome is answered with 5xx, so that Stripe delivers the event again.
+    The answer is 2xx only if the event is settled, parked or ignored.
+    Otherwise it is 5xx, so that Stripe delivers the event again.
     """
     event = _verify(request)
     fact = events.parse(event, receiving_books().ours)
@@ -49,9 +53,11 @@ def _verify(request: Request) -> dict[str, Any]:
 
 
 def _settle_or_enqueue(fact: Fact) -> Outcome:
-    """Settle it. On any failure keep it in the queue too, and raise: Stripe gets a 5xx.
+    """Settle the fact, and return the outcome.
 
-    Stripe retries for three days only, whereas the queue ends in an alarm.
+    If that fails, the fact is put into the queue, and the error is raised,
+    so that Stripe gets a 5xx. Stripe retries for only three days, but the
+    queue ends in an alarm.
     """
     try:
         return settlement.apply(receiving_books(), fact)

@@ -34,10 +34,10 @@ def main() -> None:
 
 
 def assembled(parent: Path, bytecode_for: str) -> Path:
-    """Return the assembled artifact's folder in ``parent``.
+    """Return the folder of the assembled artifact, in ``parent``.
 
-    SAM builds several functions concurrently. The first process assembles the artifact, and the
-    others use it.
+    SAM builds several functions concurrently. The first process assembles
+    the artifact, and the others use it.
     """
     parent.mkdir(parents=True, exist_ok=True)
     whole = parent / f".topup-{fingerprint(bytecode_for)}"
@@ -53,7 +53,10 @@ def assembled(parent: Path, bytecode_for: str) -> Path:
 
 
 def fingerprint(bytecode_for: str) -> str:
-    """Return a hash of what the artifact depends on: the code, the lock file and Python."""
+    """Return a hash of the code, the lock file and the Python version.
+
+    The artifact depends on these.
+    """
     digest = hashlib.sha256(f"{RUNTIME} {bytecode_for}".encode())
     for path in sorted(CODE.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:

@@ -1,4 +1,7 @@
-"""Assembles the artifact: our code, the locked packages without unused parts, and bytecode."""
+"""Assembles the artifact: our code, the locked packages, and bytecode.
+
+Unused parts of the packages are left out.
+"""
 
 import py_compile
 import shutil
@@ -19,9 +22,11 @@ LEFT_OUT: Final = (
     "__pycache__",
     ".*",
 )
-"""What builds the artifact, and what other programs leave beside the code."""
+"""Files that build the artifact, and files that other programs leave in the
+folder of the code.
+"""
 RUNTIME: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
-"""The Python that builds, by Lambda's name for it."""
+"""The name that Lambda has for the Python that runs this."""
 PROOF: Final = """
 import sys
 sys.path.insert(0, {folder!r})
@@ -36,14 +41,17 @@ for module in list(sys.modules.values()):
     if (getattr(module, "__file__", None) or "").startswith({folder!r}):
         print(module.__file__)
 """
-"""Imports every handler, makes the clients that they make, and names the files that were loaded."""
+"""A program that imports every handler, creates the clients that they create,
+and prints the files that were loaded.
+"""
 UNCHECKED: Final = py_compile.PycInvalidationMode.UNCHECKED_HASH
 
 
 def assemble(folder: Path, bytecode_for: str) -> None:
     """Write the artifact into ``folder``.
 
-    Bytecode is added if this Python is the version ``bytecode_for``. Another version ignores it.
+    Bytecode is added only if this Python is the version ``bytecode_for``,
+    because another version would ignore it.
     """
     shutil.copytree(CODE, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
     install(CODE / "requirements.txt", folder)
@@ -54,9 +62,10 @@ def assemble(folder: Path, bytecode_for: str) -> None:
 
 
 def prove(folder: Path) -> list[Path]:
-    """Import every handler in an interpreter that can see the artifact alone.
+    """Import every handler, and return the files that were loaded.
 
-    Return the files that were loaded.
+    The interpreter can see only the artifact, so this shows that it is
+    complete. Exits with the error if a handler cannot be imported.
     """
     modules = ", ".join(sorted(path.stem for path in CODE.glob("*.py")))
     program = PROOF.format(folder=str(folder), modules=modules)

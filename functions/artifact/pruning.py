@@ -8,7 +8,9 @@ from typing import Final
 SERVICES_KEPT: Final = frozenset(
     {"dynamodb", "events", "sqs", "secretsmanager", "sts"}
 )
-"""The AWS services that functions call; botocore brings the descriptions of 400 others."""
+"""The AWS services that functions call. botocore has descriptions of 400
+others.
+"""
 UNUSED: Final = (
     "boto3/examples",
     "stripe/params",  # types alone: the SDK imports them for type checkers only
@@ -32,12 +34,16 @@ UNUSED: Final = (
         for name in ("parameters", "parser", "streaming", "validation")
     ),
 )
-"""Parts of packages that no function uses: half of all files, and each costs a cold start that
-unpacks them."""
+"""Parts of packages that no function uses. They are half of all files, and
+each file makes a cold start slower.
+"""
 
 
 def prune(folder: Path) -> None:
-    """Delete the data of AWS services that no function calls, and unused parts of packages."""
+    """Delete parts of packages that no function uses.
+
+    Among them are botocore's data of AWS services that no function calls.
+    """
     for package in ("botocore", "boto3"):
         for path in sorted((folder / package / "data").iterdir()):
             if path.is_dir() and path.name not in SERVICES_KEPT:
@@ -48,10 +54,11 @@ def prune(folder: Path) -> None:
 
 
 def prune_endpoints(file: Path) -> None:
-    """Delete the addresses of AWS services that no function calls.
+    """Delete the URLs of unused AWS services from botocore's endpoints.
 
-    Every boto3 session reads this file before it makes its first client. It has 1.2 MB with all
-    services in all regions.
+    ``file`` is botocore's endpoints.json. Every boto3 session reads it
+    before it makes its first client. It has 1.2 MB with all services in
+    all regions.
     """
     addresses = json.loads(file.read_text())
     for partition in addresses["partitions"]:

@@ -1,4 +1,4 @@
-"""Installs the locked packages. Every machine installs the same bytes."""
+"""Installs the locked packages, the same bytes on every machine."""
 
 import subprocess
 import sys
@@ -18,9 +18,10 @@ PIP: Final = (
 
 
 def install(lock: Path, folder: Path) -> None:
-    """Unpack every package that ``lock`` names into ``folder``.
+    """Download every package that ``lock`` names, and unpack it.
 
-    Exits with pip's own message when pip fails.
+    It is unpacked into ``folder``. Exits with pip's own message if pip
+    fails.
     """
     with tempfile.TemporaryDirectory() as fetched:
         command = [
@@ -43,7 +44,10 @@ def install(lock: Path, folder: Path) -> None:
 
 
 def unpack(wheel: Path, folder: Path) -> None:
-    """Unpack the importable files of a wheel. Programs, headers and manuals are left out."""
+    """Unpack the importable files of a wheel into ``folder``.
+
+    Programs, headers and manuals are left out.
+    """
     with zipfile.ZipFile(wheel) as archive:
         for entry in archive.infolist():
             place = importable(entry.filename)

@@ -1,6 +1,7 @@
-"""Defines how answers are declared as dataclasses, and turns an answer into a JSON object.
+"""Defines how answers are declared as dataclasses, and turns them into JSON.
 
-billing/api/description/ derives the API's description from the same dataclasses.
+billing/api/description/ derives the API's description from the same
+dataclasses.
 """
 
 from dataclasses import fields
@@ -25,17 +26,17 @@ Time = Annotated[str, Member(format="date-time")]
 """A moment, as ``clock.stamp`` writes it."""
 _OLD = "may be a moment old on an account that many spend from at once; units are exact always"
 Remaining = Annotated[Count, Member(description=_OLD)]
-"""What remains after a debit or a hold."""
+"""The units that remain after a debit or a hold."""
 LimitLeft = Annotated[
     Count, Member(description=f"of the key's limit, where it has one; {_OLD}")
 ]
-"""What is left of a key's limit after a debit or a hold for it."""
+"""What is left of the API key's limit after a debit or a hold."""
 
 
 def members(answer: "DataclassInstance") -> dict[str, Any]:
     """Return an answer as a dictionary of its members.
 
-    A member with a default is optional. It is left out while it has its default value.
+    A member is left out while it has its default value.
     """
     shown = {}
     for field in fields(answer):

@@ -1,4 +1,4 @@
-"""Bundles what every function that works on the books needs: the store, the clock and settings."""
+"""Defines Books: what each function that reads or writes our tables needs."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,24 +20,29 @@ class Outbox(Protocol):
     """A queue outside DynamoDB that keeps an event until it is settled."""
 
     def keep(self, fact: "Fact") -> None:
-        """Keep the event in the queue. It is safe there once this returns.
+        """Put the event into the queue. After this returns, it is not lost.
 
-        Raises OutcomeUnknownError or AwsRefusedError when it may not be safe.
+        Raises OutcomeUnknownError or AwsRefusedError if the queue may not have
+        it.
         """
 
 
 class NoOutbox:
-    """An outbox that does nothing, for work on events that are stored already.
+    """An outbox that does nothing, for events that are already stored.
 
     Retries, reconciliation and an operator's replay use it.
     """
 
     def keep(self, fact: "Fact") -> None:
-        """Do nothing, because the event is safe where it came from."""
+        """Do nothing, because the event is already stored elsewhere."""
 
 
 class Opened(NamedTuple):
-    """What the write that takes an account below ``when_below`` must carry, and tell."""
+    """What to add to a write that takes a balance below ``when_below``.
+
+    ``writes`` open an automatic charge, and ``notices`` are the events
+    that it causes.
+    """
 
     writes: tuple[Write, ...] = ()
     notices: "tuple[Notice, ...]" = ()
@@ -47,20 +52,23 @@ NOTHING_OPENED: Final = Opened()
 
 
 class TopUps(Protocol):
-    """Automatic top-ups, as the writes that take units see them."""
+    """Automatic top-ups, for the functions that take units."""
 
     @property
     def is_on(self) -> bool:
-        """Whether this deployment offers them."""
+        """Return whether this deployment offers automatic top-ups."""
 
     def open(self, store: Store, user_id: str, now: datetime) -> Opened:
-        """Return the rows that open a charge, if the customer's agreement allows one now.
+        """Return the writes that open a charge, if the agreement allows one.
 
-        They are refused if the agreement has changed since it was read here.
+        DynamoDB refuses them if the agreement has changed since it was read.
         """
 
     def hurry(self, user_id: str) -> None:
-        """Ask for the charge at once. Never raises: a sweep finds every charge in a minute."""
+        """Ask for the charge now. Raises nothing.
+
+        If that fails, a sweep finds the charge within a minute.
+        """
 
 
 class NoTopUps:
@@ -69,7 +77,7 @@ class NoTopUps:
     is_on = False
 
     def open(self, store: Store, user_id: str, now: datetime) -> Opened:
-        """Return nothing."""
+        """Return NOTHING_OPENED."""
         del store, user_id, now
         return NOTHING_OPENED
 
@@ -79,10 +87,11 @@ class NoTopUps:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """The store, the clock and the settings that every act on the books receives.
+    """The store, the clock and the settings for work on our tables.
 
-    ``policy``: what becomes of units that were used before they were clawed back. ``telling``:
-    whether effects tell events. ``top_ups``: opens automatic charges.
+    ``policy`` says what happens to units that were used before they were
+    clawed back. ``telling`` says whether events are sent to the seller.
+    ``top_ups`` opens automatic charges.
     """
 
     store: Store

@@ -1,4 +1,7 @@
-"""Writes times as text: RFC 3339 in UTC with microseconds, so that text sorts by time."""
+"""Writes times as text: RFC 3339 in UTC with microseconds.
+
+Such texts sort by time.
+"""
 
 import math
 from collections.abc import Callable
@@ -23,7 +26,7 @@ def day(moment: datetime) -> str:
 
 
 def from_epoch(seconds: int) -> str:
-    """Return the time text of epoch seconds. Stripe writes its times as epoch seconds."""
+    """Return a time in epoch seconds as text, as ``stamp`` writes it."""
     return stamp(datetime.fromtimestamp(seconds, UTC))
 
 
@@ -38,5 +41,8 @@ def epoch_after(moment: datetime) -> int:
 
 
 def to_epoch(text: str) -> int:
-    """Return a time text of ``stamp`` in epoch seconds, rounded down."""
+    """Return the epoch seconds of a text that ``stamp`` wrote.
+
+    They are rounded down.
+    """
     return epoch(datetime.fromisoformat(text))

@@ -1,4 +1,7 @@
-"""Encodes and decodes cursors: opaque texts that say where the next page of a list begins."""
+"""Encodes and decodes cursors.
+
+A cursor is an opaque text that says where the next page of a list starts.
+"""
 
 import base64
 import json
@@ -11,7 +14,8 @@ LIMIT_DEFAULT: Final = 20
 LIMIT_MAX: Final = 100
 CURSOR_CHARS_MAX: Final = 4096
 KEY_BYTES_MAX: Final = 1024
-"""Of a sort key. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""The most bytes of a range key:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 """
 
 
@@ -24,10 +28,12 @@ def sealed(place: dict[str, Any]) -> str:
 def opened(
     cursor: str, members: Mapping[str, Callable[[Any], bool]]
 ) -> dict[str, Any]:
-    """Return the members of a cursor after checking each. Raises ``invalid_request``.
+    """Return the members of a cursor.
 
-    A cursor is not signed. It names a place in the caller's own list, because the owner comes from
-    the token. A caller who forges a sum in it sees a wrong sum in their own list only.
+    ``members`` has a check for each. Raises ``invalid_request`` if one
+    fails or is missing. A cursor is not signed. It names a place in the
+    caller's own list only, because the owner comes from the token. A
+    caller who forges a sum in it sees a wrong sum in that list only.
     """
     padded = cursor + "=" * (-len(cursor) % 4)
     try:
@@ -48,7 +54,7 @@ def opened(
 def is_key(value: object) -> bool:
     """Return whether DynamoDB accepts a value as a key.
 
-    Raises ValueError for an unencodable text.
+    Raises ValueError for a text that cannot be encoded in UTF-8.
     """
     return isinstance(value, str) and 0 < len(value.encode()) <= KEY_BYTES_MAX
 

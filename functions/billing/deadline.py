@@ -1,4 +1,7 @@
-"""Defines the deadline that all outside calls of a request share, and pauses between retries."""
+"""Defines the deadline of a request, and the pauses between its retries.
+
+All calls that a request makes to DynamoDB and Stripe share its deadline.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,22 +9,21 @@ from random import SystemRandom
 from typing import Final
 
 BUDGET_SECONDS: Final = 8
-"""No outside call starts later than this after the request began.
-
-With the longest single call (6 s, Stripe) a request ends within 14 s: less than the functions'
-timeout, which is less than API Gateway's 30 s (tests/repo holds the sum).
+"""How long after a request's start a call may begin. With the longest single
+call (6 s, Stripe) a request ends within 14 s. That is less than the
+functions' timeout, which is less than API Gateway's 30 s (tests/repo
+computes the sum).
 """
 ATTEMPTS_MAX: Final = 400
-"""Bounds every retry loop even if the clock stands still."""
+"""The most attempts of every retry loop, even if the clock stands still."""
 PAUSE_FIRST_SECONDS: Final = 0.01
 PAUSE_LAST_SECONDS: Final = 0.4
 TRIES_LEFT: Final = 20
 """Shorten pauses so that about this many attempts still fit before the deadline. Otherwise new
 requests, which retry fastest, would starve old ones."""
 JITTER: Final = SystemRandom()
-"""The operating system's randomness.
-
-`random` itself would give the same pauses to all containers that start from one snapshot.
+"""The operating system's random numbers. The module ``random`` would give the
+same pauses to all processes that start from one snapshot.
 
 https://docs.aws.amazon.com/lambda/latest/dg/snapstart-uniqueness.html
 """
@@ -39,7 +41,7 @@ class Deadline:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Tests that must not wait give ``clock`` and ``sleep``."""
+        """``clock`` and ``sleep`` are for tests, which must not wait."""
         self._budget_seconds = budget_seconds
         self._clock = clock
         self._sleep = sleep
@@ -50,10 +52,11 @@ class Deadline:
         self._deadline = self._clock() + self._budget_seconds
 
     def attempts(self, *, pauses: bool = True) -> Iterator[int]:
-        """Yield 0, 1, 2, ... until the deadline, with a jittered pause before each but the first.
+        """Yield 0, 1, 2, ... until the deadline, with pauses in between.
 
-        Set ``pauses`` to False where every attempt makes progress. Pauses grow at first, and become
-        shorter as the deadline comes near. Full jitter:
+        With ``pauses`` False there are none, for loops in which every attempt
+        makes progress. Pauses grow at first, and become shorter as the
+        deadline comes near. They are random ("full jitter"):
         https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
         """
         pause = PAUSE_FIRST_SECONDS

@@ -1,7 +1,8 @@
-"""Keeps this deployment's id in its own tables, so that events of other deployments are ignored.
+"""Stores this deployment's id in its own tables.
 
-A stack's name cannot be this id, because two accounts, regions or developers can use one name with
-the same Stripe account.
+The id is in our metadata at Stripe, so that events of other deployments are
+ignored. A stack's name cannot be this id, because two accounts, regions or
+developers can use the same name with one Stripe account.
 """
 
 import secrets
@@ -13,24 +14,30 @@ from billing.storage.writes import Table, Write, absent_or
 
 KEY: Final = ("deployment", "id")
 TABLES: Final[tuple[Table, ...]] = ("payments", "events")
-"""Both hold the id. DynamoDB restores one table at a time, and the other one still has it."""
+"""The tables that store the id. DynamoDB restores one table at a time, so the
+other one still has it.
+"""
 ATTEMPTS_MAX: Final = 2
-"""A write that finds another id is repeated with that one, once."""
+"""If a write finds another id in a table, it is repeated once, with that id.
+"""
 
 
 class StoredDeployment:
-    """The deployment's id, read from the tables at its first use.
+    """This deployment's id, read from the tables when first needed.
 
     It implements settings.Deployment.
     """
 
     def __init__(self, store: Store) -> None:
-        """Nothing is read yet."""
+        """Reads nothing yet."""
         self._store = store
         self._id = ""
 
     def id(self) -> str:
-        """Return the id to write into new metadata. Creates the id at its first use."""
+        """Return the id to write into new metadata.
+
+        If there is none, it is created and stored.
+        """
         if not self._id:
             self._id = self._read() or self._stored(
                 f"dep_{secrets.token_hex(16)}"
@@ -38,22 +45,23 @@ class StoredDeployment:
         return self._id
 
     def known(self) -> str:
-        """Return the id, or "" if it was not created yet. Never writes."""
+        """Return the id, or "" if there is none. Never writes."""
         self._id = self._id or self._read()
         return self._id
 
     def wrote(self, deployment: str) -> bool:
-        """Return whether metadata with this id was written by this deployment. Never writes.
+        """Return whether this deployment wrote metadata with this id.
 
-        It reads the tables at each call that finds another id, because they may have been restored.
-        A wrong "no" would make us ignore an event for good.
+        ``deployment`` is the id in the metadata. If it is another than the one
+        known, the tables are read again, because they may have been restored.
+        A wrong "no" would make us ignore an event for good. Never writes.
         """
         if deployment != self._id:
             self._id = self._read()
         return deployment == self._id != ""
 
     def keep(self) -> None:
-        """Write the id into a table that was restored to a time before the id was created."""
+        """Write the id again into a table that has lost it in a restore."""
         if name := self._read():
             self._id = self._stored(name)
 
@@ -64,9 +72,10 @@ class StoredDeployment:
         return ""
 
     def _stored(self, name: str) -> str:
-        """Write the id into all tables, and return the id that they have afterwards.
+        """Write the id into all tables, and return the id that they then have.
 
-        In a race the id of the first container wins, or the id that one table has already.
+        If a table has another id already, or a concurrent request writes one
+        first, that id is used.
         """
         for _ in range(ATTEMPTS_MAX):
             same = absent_or("deployment", "==", name)

@@ -1,14 +1,14 @@
 """The errors of the product, and which of them may be retried.
 
 Exception
-├── BillingError                 the caller's mistake: 4xx with a stable code
-│   └── StripeRefusedError       Stripe refused for good
-├── ConditionFailedError         a write's conditions did not hold: nothing was written
+├── BillingError                 answered with 4xx or 5xx and a stable code
+│   └── StripeRefusedError       Stripe would refuse the same request again
+├── ConditionFailedError         a condition failed: nothing was written
 ├── RetryableError               no result in time
 │   ├── NotDoneError             ... and nothing was written: safe to retry
-│   └── OutcomeUnknownError      ... and it may have been written: retry under the same key
-├── AwsRefusedError              AWS refuses for good: a grant, a resource, our own bug
-└── SettingsError                the environment lacks something
+│   └── OutcomeUnknownError      ... maybe written: retry with the same key
+├── AwsRefusedError              AWS would refuse the same request again
+└── SettingsError                a setting or secret is missing
 """
 
 from collections.abc import Mapping
@@ -43,17 +43,21 @@ STATUS_OF: Final[Mapping[str, int]] = {
     "outcome_unknown": 503,
     "busy": 503,
 }
-"""Every stable code an answer can carry, and its HTTP status."""
+"""Each stable code that an error answer can have, and its HTTP status."""
 
 
 class BillingError(Exception):
-    """An error of the caller's, answered with a stable code.
+    """An error that is answered with a stable code.
 
-    ``code`` is one of STATUS_OF. ``detail`` is a sentence that says what the caller can do.
+    ``code`` is one of STATUS_OF. ``detail`` is a sentence that says what
+    the caller can do.
     """
 
     def __init__(self, code: str, detail: str, **members: object) -> None:
-        """``members`` are added to the problem document (RFC 9457, section 3.2)."""
+        """``members`` are added to the error answer.
+
+        The answer is a problem document (RFC 9457, section 3.2).
+        """
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.status = STATUS_OF[code]
@@ -62,11 +66,10 @@ class BillingError(Exception):
 
 
 class StripeRefusedError(BillingError):
-    """Stripe refused the request for good. Sending it again has no use.
+    """Stripe refused the request, and would refuse it again.
 
-    An operator must fix the cause.
-
-    ``refusal`` is Stripe's answer, for the log. It never goes into an answer of ours.
+    An operator must fix the cause. ``refusal`` is Stripe's answer, for the
+    log. It is never shown to our callers.
     """
 
     def __init__(self, refusal: Mapping[str, Any]) -> None:
@@ -87,17 +90,18 @@ class StripeRefusedError(BillingError):
 
 
 class AwsRefusedError(Exception):
-    """AWS refused the request for good.
+    """AWS refused the request, and would refuse it again.
 
-    A permission or a resource is missing, or our request is wrong. Sending it again has no use.
+    A permission or a resource is missing, or our request is wrong.
     """
 
 
 class ConditionFailedError(Exception):
     """A condition of the write failed, and nothing was written.
 
-    ``old[i]`` is the item that write *i* found, or None without an item. ``old`` has only the
-    writes whose own condition failed.
+    ``old[i]`` is the stored item for which the condition of write *i*
+    failed, or None if there was no item. ``old`` has only the writes whose
+    own condition failed.
     """
 
     def __init__(self, old: Mapping[int, Item | None]) -> None:
@@ -109,7 +113,8 @@ class ConditionFailedError(Exception):
 class RetryableError(Exception):
     """The call had no result before its deadline.
 
-    The caller can send it again, with the same idempotency key where there is one.
+    The caller can send it again, with the same idempotency key if it had
+    one.
     """
 
 

@@ -1,6 +1,6 @@
-"""Defines facts: Stripe's verified events, reduced to what moves money or units.
+"""Defines facts: what Stripe's verified events say about money or units.
 
-Facts are frozen. Their only personal data is the user's id.
+Facts are immutable. Their only personal data is the user's id.
 """
 
 from collections.abc import Mapping
@@ -12,23 +12,26 @@ SessionKind = Literal["paid", "unpaid", "async_failed", "expired"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Says where a fact comes from.
+    """The members that all facts have: where the fact comes from.
 
-    ``fact_id`` is the id of Stripe's event, or ``confirm:cs_…`` or ``reconcile:cs_…`` when we asked
-    Stripe's API.
+    ``fact_id`` is the id of Stripe's event, or ``confirm:cs_…`` or
+    ``reconcile:cs_…`` if we asked Stripe's API.
     """
 
     fact_id: str
     type: str
     created: int
-    """Stripe's ``created``, epoch seconds. Orders the declines of one payment, and nothing else."""
+    """Stripe's ``created``, in epoch seconds. It only orders the declined
+    attempts of one payment.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFact(Origin):
-    """What became of a purchase of ours, with everything its metadata claims.
+    """What happened to a purchase of ours, and what its metadata says.
 
-    It is paid at a Checkout Session, or charged automatically by a payment intent alone.
+    The purchase is a Checkout Session, or an automatic charge, which has a
+    payment intent only.
     https://docs.stripe.com/api/checkout/sessions/object
     https://docs.stripe.com/api/payment_intents/object
     """
@@ -42,19 +45,24 @@ class SessionFact(Origin):
     plan: str
     quota: int
     amount_subtotal: int
-    """Before discounts and exclusive taxes: the price."""
+    """The price: before discounts and exclusive taxes."""
     amount_total: int
-    """After both: what was paid."""
+    """What was paid: after discounts and taxes."""
     currency: str
     payment_intent: str | None
     expires_after_days: int = 0
-    """How long the units live, 0 for ever."""
+    """After how many days the units expire. 0 means never."""
     needs_record: bool = True
-    """Only our record can show that it is ours: its metadata is older than deployment ids."""
+    """True if only our stored payment can show that the event is ours, because
+    the metadata is older than deployment ids.
+    """
 
     @property
     def funding_id(self) -> str:
-        """The id of what is paid: the session, or the payment intent where there is no session."""
+        """Return the id of the Stripe object that pays for the purchase.
+
+        It is the session, or the payment intent if there is no session.
+        """
         return self.session_id or self.payment_intent or ""
 
 
@@ -67,14 +75,15 @@ class DeclinedFact(Origin):
     user_id: str
     failure_code: str
     needs_record: bool = True
-    """As SessionFact's."""
+    """As in SessionFact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReversalFact(Origin):
     """A refund or dispute.
 
-    Its payment is found by payment intent, or by charge without an intent.
+    Its payment is found by the payment intent, or by the charge if it has
+    no payment intent.
     """
 
     payment_intent: str | None
@@ -91,19 +100,22 @@ class RefundsFact(ReversalFact):
 
     name: ClassVar[str] = "refunds"
     refunded_minor: int = 0
-    """The cumulative figure, 0 where this event does not have it.
-
+    """The charge's ``amount_refunded``, or 0 if the event does not have it.
     Stripe lowers it when a refund fails.
     """
     failed: Mapping[str, int] = field(default_factory=dict)
-    """Refund id to amount, of refunds that failed or were canceled. They count as never made."""
+    """The amounts, by refund id, of refunds that failed or were canceled. They
+    count as never made.
+    """
     standing: Mapping[str, int] = field(default_factory=dict)
-    """Refund id to amount, of refunds that stand."""
+    """The amounts, by refund id, of refunds that were not undone."""
     needs_record: bool = False
-    """Only our record can show that it is ours: its charge's metadata names no deployment."""
+    """True if only our stored payment can show that the event is ours, because
+    the charge's metadata names no deployment.
+    """
     payment_id: str = ""
     user_id: str = ""
-    """Whose record the charge's metadata names, if it has metadata of Topup."""
+    """The user in the charge's metadata, or "" if it has none of ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,14 +126,18 @@ class DisputeFact(ReversalFact):
     dispute_id: str
     amount: int
     opened: bool
-    """It is a formal dispute, not an inquiry (``warning_*``)."""
+    """True for a formal dispute, false for an inquiry (``warning_*``)."""
     closed: str
     """``won``, ``lost``, ``warning_closed``, ``prevented`` or "" while it is open."""
     transactions: Mapping[str, int]
-    """Balance transaction id to amount (negative: money went out), fees not counted."""
+    """The amounts, by balance transaction id, negative if money was withdrawn.
+    Fees are not counted.
+    """
     converted: bool = False
-    """They are in the account's settlement currency, which is not the dispute's
-    (https://docs.stripe.com/currencies/conversions)."""
+    """True if the transactions are in the account's settlement currency, and
+    the dispute is in another one
+    (https://docs.stripe.com/currencies/conversions).
+    """
 
 
 Fact = SessionFact | DeclinedFact | RefundsFact | DisputeFact
@@ -137,7 +153,7 @@ def to_item(fact: Fact) -> dict[str, Any]:
 
 
 def from_item(item: Mapping[str, Any]) -> Fact:
-    """Return the fact in a dictionary of ``to_item``.
+    """Return the fact in a dictionary that ``to_item`` made.
 
     Raises KeyError or TypeError for other data.
     """

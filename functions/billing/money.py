@@ -1,4 +1,8 @@
-"""Converts amounts: integers in the minor unit inside, exact decimal texts in answers."""
+"""Converts amounts of money.
+
+Inside they are integers in the currency's minor unit. In answers they are also
+exact decimal texts.
+"""
 
 from collections.abc import Mapping
 from typing import Final
@@ -85,7 +89,10 @@ GREATEST_MINOR_OTHERWISE: Final = 99_999_999
 
 
 def charge_bounds(currency: object) -> tuple[int, int]:
-    """Return the smallest and largest amount that Stripe charges, in the currency's minor unit."""
+    """Return the smallest and the largest amount that Stripe charges.
+
+    Both are in the currency's minor unit.
+    """
     name = currency if isinstance(currency, str) else ""
     return LEAST_MINOR.get(name, 1), GREATEST_MINOR.get(
         name, GREATEST_MINOR_OTHERWISE

@@ -1,7 +1,8 @@
-"""Reads and checks the settings of the functions that work on the books, once a container.
+"""Reads and checks the settings of a function, once for each process.
 
-A missing variable stops the container with an error that names it. functions/public/ reads the
-page's own settings. telemetry, tracing and wiring read the variables that Lambda sets.
+A missing environment variable stops the process with an error that names it.
+functions/public/ reads the page's own settings. telemetry, tracing and wiring
+read the variables that Lambda sets.
 """
 
 import os
@@ -57,7 +58,10 @@ class Settings:
 
     @property
     def telling(self) -> "Telling":
-        """Return whether events go out, and the default threshold of ``quota.low``."""
+        """Return whether events are sent, and the threshold of ``quota.low``.
+
+        The threshold is the template's, for customers without their own.
+        """
         is_on = bool(self.notify_url or self.notify_bus)
         return Telling(is_on, self.low_at_units)
 
@@ -65,9 +69,10 @@ class Settings:
     def from_environment(
         cls, environment: Mapping[str, str] = os.environ
     ) -> "Settings":
-        """Return the settings.
+        """Return the settings in the environment.
 
-        Raises SettingsError with every missing, blank or malformed variable.
+        Raises SettingsError that lists every missing, blank or malformed
+        variable.
         """
         read = _Reader(environment)
         settings = cls(
@@ -106,9 +111,11 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """Says whether events go out (``NotifyUrl`` or ``NotifyBus`` is set).
+    """Whether events are sent to the seller, and a threshold.
 
-    ``low_at`` is the threshold of ``quota.low`` for customers without their own, 0 for never.
+    They are sent if ``NotifyUrl`` or ``NotifyBus`` is set. ``low_at`` is
+    the threshold of ``quota.low`` for customers without their own. 0 means
+    never.
     """
 
     is_on: bool = False
@@ -116,34 +123,47 @@ class Telling:
 
 
 class Deployment(Protocol):
-    """The id of this deployment, among all deployments that share a Stripe account.
+    """This deployment's id, among those that share a Stripe account.
 
     Its methods may raise the store's errors.
     """
 
     def id(self) -> str:
-        """Return the id to write into new metadata. Creates the id at its first use."""
+        """Return the id to write into new metadata.
+
+        If there is none, it is created and stored.
+        """
 
     def known(self) -> str:
-        """Return the id, or "" if it was not created yet. Never writes."""
+        """Return the id, or "" if there is none. Never writes."""
 
     def wrote(self, deployment: str) -> bool:
-        """Return whether metadata with this id was written by this deployment. Never writes."""
+        """Return whether this deployment wrote metadata with this id.
+
+        ``deployment`` is the id in the metadata. Never writes.
+        """
 
     def keep(self) -> None:
-        """Write the id again where a restore has lost it."""
+        """Write the id again into a table that has lost it in a restore."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """What identifies our events: Stripe's mode, and the deployment's id in the metadata."""
+    """What shows that an event is ours.
+
+    It is Stripe's mode (live or test), and the deployment's id in the
+    metadata.
+    """
 
     livemode: bool
     deployment: Deployment
 
 
 class _Reader:
-    """Collects every fault, so that an operator fixes them in one go."""
+    """Reads environment variables, and collects every error in them.
+
+    So an operator can fix all of them at once.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -158,7 +178,10 @@ class _Reader:
     def choice(
         self, name: str, allowed: tuple[_Choice, ...], otherwise: _Choice
     ) -> _Choice:
-        """Return one of the allowed values; ``otherwise`` beside a fault."""
+        """Return the variable's value if it is allowed, else ``otherwise``.
+
+        If it is not allowed, that is noted as an error.
+        """
         value = self.text(name)
         for choice in allowed:
             if choice == value:
@@ -173,7 +196,11 @@ class _Reader:
         return self.choice(name, ("true", "false"), "false") == "true"
 
     def units(self, name: str, default: int, least: int = 1) -> int:
-        """Return a whole number up to UNITS_MAX. Only functions that need it have it."""
+        """Return the variable as a whole number of units, up to UNITS_MAX.
+
+        If the variable is not set, it is ``default``: only functions that need
+        it have it.
+        """
         text = str(self._environment.get(name, default)).strip()
         is_number = (
             text.isascii()

@@ -33,7 +33,7 @@ METRICS: Final = {
     "events_dead": "events out that were given up after 72 hours, or refused for good",
     "settle_latency_seconds": "from Stripe's event to the settled payment",
 }
-"""The closed list: every metric the product emits, and what it means."""
+"""The complete list of metrics, and what each counts."""
 
 logger = Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "topup"))
 metrics = Metrics(
@@ -43,7 +43,7 @@ metrics = Metrics(
 
 
 def count(name: str, value: int = 1) -> None:
-    """Add a number to a metric. The metric must be in the fixed list."""
+    """Add ``value`` to a metric. The metric must be in METRICS."""
     assert name in METRICS, f"{name} is not a metric of ours"  # noqa: S101 - our own invariant
     metrics.add_metric(
         name=name,
@@ -55,15 +55,18 @@ def count(name: str, value: int = 1) -> None:
 
 
 def report_refusal(error: StripeRefusedError, **ids: Any) -> None:
-    """Count and log a request that Stripe refused for good. ``ids`` identify the request."""
+    """Count and log a request that Stripe would refuse again.
+
+    ``ids`` identify the request in the log.
+    """
     count("stripe_refused")
     logger.error("stripe refused", stripe=dict(error.refusal), **ids)
 
 
 def count_outcome(status: str, units: int, created: int) -> None:
-    """Count the outcome of an event, and its age.
+    """Count the outcome of an event, and its age if it was settled.
 
-    ``created`` is when Stripe made it, in epoch seconds.
+    ``created`` is when Stripe created the event, in epoch seconds.
     """
     count(status)
     if units < 0:

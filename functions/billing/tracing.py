@@ -1,7 +1,8 @@
-"""Traces sampled requests in X-Ray: their outside calls, and the ids of their log line.
+"""Traces sampled requests in X-Ray: their calls, and ids to find them by.
 
-Lambda makes the segment of every invocation and decides which are sampled. Only the first sampled
-request imports the X-Ray SDK, which takes 30 ms of CPU. Other requests only read one variable.
+Lambda creates the segment of each invocation and decides which are sampled.
+The X-Ray SDK takes 30 ms of CPU to import, so only the first sampled request
+imports it. Other requests only read one variable.
 
 https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
 """
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Tracer
 
 HEADER: Final = "_X_AMZN_TRACE_ID"
-"""Lambda's own variable, new for every invocation."""
+"""The environment variable with the trace's id. Lambda sets it anew for each
+invocation.
+"""
 SAMPLED: Final = "Sampled=1"
 ANNOTATED: Final = (
     "request_id",
@@ -32,7 +35,9 @@ ANNOTATED: Final = (
     "hold_id",
     "key_id",
 )
-"""Nothing else goes into a trace: no bodies, no names, no messages of exceptions."""
+"""What is written into a trace. It never has bodies, names or messages of
+exceptions.
+"""
 NOTHING: Final = nullcontext()
 
 
@@ -48,9 +53,10 @@ _trace: Final = _Trace()
 
 @cache
 def tracer() -> "Tracer":
-    """Return the X-Ray recorder. It patches no library: ``call`` makes the subsegments.
+    """Return the X-Ray recorder.
 
-    Its warnings about a missing X-Ray daemon are not logged.
+    It patches no library, because ``call`` creates the subsegments. Its
+    warnings about a missing X-Ray daemon are not logged.
     """
     from aws_lambda_powertools import Tracer  # noqa: PLC0415 - only a traced request pays for it
 
@@ -59,14 +65,19 @@ def tracer() -> "Tracer":
 
 
 def request(name: str) -> AbstractContextManager[None]:
-    """Trace one request, if Lambda sampled it. ``name`` is the function's name."""
+    """Return a context manager that traces one request.
+
+    It does nothing unless Lambda sampled the request. ``name`` is the
+    function's name.
+    """
     return _request(name) if SAMPLED in os.environ.get(HEADER, "") else NOTHING
 
 
 def call(name: str, operation: str = "") -> AbstractContextManager[None]:
-    """Trace one call of an outside service, if the request is traced.
+    """Return a context manager that traces one call to DynamoDB or Stripe.
 
-    ``operation`` is AWS's name for the call, for a service of AWS.
+    It does nothing unless the request is traced. ``operation`` is AWS's
+    name of the call, and "" for Stripe.
     """
     if _trace.tracer is None:
         return NOTHING
@@ -75,7 +86,7 @@ def call(name: str, operation: str = "") -> AbstractContextManager[None]:
 
 
 def annotate(**notes: object) -> None:
-    """Annotate the traced request with ids, so that it can be searched for."""
+    """Add ids to the traced request, so that it can be found by them."""
     if _trace.tracer is not None:
         for name in ANNOTATED:
             if notes.get(name):
@@ -96,7 +107,11 @@ def _request(name: str) -> Iterator[None]:
 def _subsegment(
     tracer: "Tracer", name: str, namespace: str, operation: str = ""
 ) -> Iterator[None]:
-    """Mark a failure without its message: the message of an exception may hold anything."""
+    """Record the block as a subsegment of the trace.
+
+    A failure is recorded without its message, because the message of an
+    exception may have any data.
+    """
     # powertools types what every tracer has; this is the X-Ray SDK's
     recorder: Any = tracer.provider
     made = recorder.begin_subsegment(name, namespace)

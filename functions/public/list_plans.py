@@ -1,4 +1,4 @@
-"""GET /api/v1/plans: answers with the plans for sale and the welcome."""
+"""GET /api/v1/plans: answers with the plans for sale and the welcome units."""
 
 from billing.api.endpoint import Answer, static_endpoint
 from billing.api.request import Request
@@ -7,7 +7,10 @@ from billing.payments import plans
 
 @static_endpoint
 def handler(request: Request) -> Answer:
-    """Answer with the plans. It needs no token, and is the same for all callers."""
+    """Answer with the plans for sale and the welcome units.
+
+    It needs no token, and is the same for all callers.
+    """
     del request
     found = plans.whole_catalogue()
     welcome = found.welcome.as_answer() if found.welcome else None

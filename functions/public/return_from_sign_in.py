@@ -1,6 +1,7 @@
-"""GET / of the sign-in API: redirects customers from Cognito to the page, with Cognito's answer.
+"""GET / of the sign-in API: redirects customers from Cognito to the page.
 
-It is used only if the page has no address of its own. `SignInApi` in template.yaml says why.
+Cognito's answer is passed on. This is used only if the page has no domain of
+its own. `SignInApi` in template.yaml says why.
 """
 
 import os
@@ -22,7 +23,8 @@ FORWARDED: Final = (
     "iss",
     "session_state",
 )
-"""What an authorization server answers with. Anything else in the query is dropped.
+"""The query parameters in an authorization server's answer. All others are
+dropped.
 
 https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2,
 https://www.rfc-editor.org/rfc/rfc9207#section-2
@@ -30,7 +32,10 @@ https://www.rfc-editor.org/rfc/rfc9207#section-2
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Redirect to the page. Its address is a setting of the stack, so no request can change it."""
+    """Redirect to the page, with the sign-in's query parameters.
+
+    The page's URL is a setting of the stack, so no request can change it.
+    """
     request = Request.of(event, str(getattr(context, "aws_request_id", "")))
     answered = {
         name: request.query[name] for name in FORWARDED if name in request.query
@@ -52,7 +57,10 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 
 def _page_url() -> str:
-    """Read PAGE_URL. A missing name stops the request and says which."""
+    """Return the page's URL, from the variable PAGE_URL.
+
+    Raises SettingsError if it is missing or blank.
+    """
     url = os.environ.get("PAGE_URL", "").strip()
     if not url:
         message = "missing or blank: PAGE_URL. The template sets it for ReturnFromSignInFunction."

@@ -1,7 +1,8 @@
-"""GET / and GET /site/{file}: serves the page on which customers buy, and its script.
+"""GET / and GET /site/{file}: serves the page on which customers buy.
 
-A new account runs ten functions concurrently, and each file is one call of this one. So the page
-itself contains the styles, the icon and the sign-in settings.
+Each file needs one call of this function, and a new AWS account runs only ten
+functions concurrently. So the page itself contains the styles, the icon and
+the sign-in settings. Only its script is another file.
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """
 
@@ -25,13 +26,16 @@ from billing.errors import BillingError
 from billing.telemetry import logger
 
 SITE: Final = Path(__file__).parents[1] / "site"
-"""The page, in the source tree and in every build alike."""
+"""The folder of the page's files. It is the same in the source tree and in
+every build.
+"""
 SCRIPT: Final = "app.js"
-"""The one file that the page asks for: all modules, joined."""
+"""The only file that the page loads: all modules joined."""
 ASKED: Final = "no-cache"
 KEPT: Final = "public, max-age=31536000, immutable"
-"""For an address that names the content's digest:
-https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Cache-Control"""
+"""The lifetime of a file whose URL contains a hash of its content:
+https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Cache-Control
+"""
 HSTS: Final = "strict-transport-security"
 HARDENED: Final = {
     "x-content-type-options": "nosniff",
@@ -72,7 +76,7 @@ ASSETS: Final = {
         ),
     )
 }
-"""What is served beside the page, by name."""
+"""The files that are served besides the page, by name."""
 VERSION: Final = ASSETS[SCRIPT].tag
 PAGE: Final = filled(
     FILES["index.html"],
@@ -83,14 +87,17 @@ PAGE: Final = filled(
         f"/site/{SCRIPT}": f"/site/{SCRIPT}?v={VERSION}",
     },
 )
-"""Complete except for the sign-in settings: only a request finds out the issuer's endpoints."""
+"""The page without the sign-in settings: these are added for a request, when
+the issuer's endpoints are known.
+"""
 STYLE_HASH: Final = base64.b64encode(sha256(STYLE.encode()).digest()).decode()
 
 
 def policy(found: Mapping[str, str]) -> str:
     """Return the page's Content Security Policy.
 
-    The page may load and call only our own address and the issuer's. https://www.w3.org/TR/CSP3/
+    The page may load and call only this domain and the issuer's.
+    https://www.w3.org/TR/CSP3/
     """
     issuers = {origin(issuer()), origin(found.get("token_endpoint"))} - {""}
     return (
@@ -118,7 +125,11 @@ def page(found: Mapping[str, str]) -> Asset:
 
 @lru_cache(maxsize=2)
 def _page(settings: str) -> Asset:
-    """Return the page, cached with endpoints and without: compressing takes the longest."""
+    """Return the page with these sign-in settings as an Asset.
+
+    The last two are cached, with and without endpoints, because
+    compressing takes long.
+    """
     place = 'name="sign-in" content="{}"'
     content = f'name="sign-in" content="{escape(settings)}"'
     return Asset.of("html", filled(PAGE, {place: content}))
@@ -127,7 +138,8 @@ def _page(settings: str) -> Asset:
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Answer with a file, with 304, or with ``not_found``.
 
-    A name is looked up among the loaded files. No file is opened by a request.
+    A file's name is looked up among the loaded files, so no request opens
+    a file.
     """
     request = Request.of(event, str(getattr(context, "aws_request_id", "")))
     answer = _serve(request)
@@ -146,7 +158,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 
 def _serve(request: Request) -> dict[str, Any]:
-    """Return the page, a file beside it, or a problem document."""
+    """Return the answer: the page, its script, or a problem document."""
     name = request.path.get("file")
     if name is None:
         found = endpoints()

@@ -1,6 +1,6 @@
 """Builds the artifact that `make deploy` and the local stack deploy.
 
-It is the folder that `sam build` makes, and one zip file of it that all functions share.
+The artifact is a folder as `sam build` makes it, with one zip file that all functions share.
 """
 
 import fcntl
@@ -20,23 +20,29 @@ BUILD: Final = ROOT / ".aws-sam" / "build"
 FIRST: Final = "ListPlansFunction"
 ARCHIVE: Final = "topup.zip"
 STAMP: Final = ".topup-stamp"
-"""Fingerprint of the last build, in the folder that `sam build` empties.
+"""The file with the fingerprint of the last build's sources.
 
-A build by SAM therefore removes it together with our build."""
+`sam build` empties the folder of this file. A build by SAM therefore removes both the file and our
+build.
+"""
 RUNTIME: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
-"""The Python that builds.
+"""The version of the Python that builds.
 
-Lambda reads the artifact's bytecode only if this is the functions' Runtime.
+Lambda reads the artifact's bytecode only if the functions' Runtime is the same version.
 """
 PARSED: Final = "template.yaml"
-"""The built template as JSON. SAM reads a template seven times, and YAML is slow to read."""
+"""The file with the built template. Its content is JSON, because SAM reads the template seven
+times, and YAML is slow to read.
+"""
 PARSE: Final = """
 import json, sys
 from samcli.yamlhelper import yaml_parse
 json.dump(yaml_parse(sys.stdin.read()), sys.stdout)
 """
 CATALOGUE: Final = "TOPUP_CATALOGUE"
-"""Names a file with another catalogue, for a local stack that sells something else."""
+"""The environment variable that names a file with another catalogue of plans. A local stack then
+sells those plans.
+"""
 SOURCES: Final = ("functions", "template.yaml", "infra/build/artifact.py")
 
 
@@ -65,9 +71,9 @@ def _build(paths: Paths, *, always: bool) -> bool:
 
 
 def _other_catalogue() -> bytes:
-    """Return the catalogue that the environment names, or b"" for the product's own.
+    """Return the content of the file that TOPUP_CATALOGUE names, or b"" if it names none.
 
-    Raises LocalStackError for a file that cannot be read, or is no catalogue.
+    Raises LocalStackError if the file cannot be read or is not a valid catalogue.
     """
     name = os.environ.get(CATALOGUE, "")
     if not name:
@@ -85,14 +91,21 @@ def _other_catalogue() -> bytes:
 
 
 def _put_catalogue(folders: list[Path]) -> None:
-    """Let every function sell what the environment's catalogue says."""
+    """Write the catalogue that TOPUP_CATALOGUE names into each folder.
+
+    Without that variable the folders keep the product's own catalogue.
+    """
     if text := _other_catalogue():
         for folder in folders:
             (folder / "billing" / "payments" / "plans.json").write_bytes(text)
 
 
 def assemble(folders: list[Path], runtime: str) -> None:
-    """Fill each folder as `sam build` does, with bytecode if this Python is ``runtime``."""
+    """Fill each folder with the functions' code, as `sam build` does.
+
+    Bytecode is added if this Python's version is ``runtime``. Raises LocalStackError if the build
+    fails.
+    """
     command = [sys.executable, "-m", "artifact", "--bytecode-for", runtime, *map(str, folders)]
     done = subprocess.run(  # noqa: S603 - our own program, with folders of ours
         command, cwd=ROOT / "functions", capture_output=True, text=True, check=False
@@ -103,7 +116,10 @@ def assemble(folders: list[Path], runtime: str) -> None:
 
 
 def _parsed_template(paths: Paths) -> dict[str, Any]:
-    """Read the template as SAM reads it, and make the Python that builds its default Runtime."""
+    """Return template.yaml as SAM's own parser reads it.
+
+    The default of its parameter Runtime becomes this Python's version, if the template allows it.
+    """
     parse = [str(paths.tools / "sam" / "bin" / "python"), "-c", PARSE]
     source = (ROOT / "template.yaml").read_bytes()
     done = subprocess.run(  # noqa: S603 - SAM's own Python
@@ -117,7 +133,10 @@ def _parsed_template(paths: Paths) -> dict[str, Any]:
 
 
 def _take_archive(template: dict[str, Any]) -> list[str]:
-    """Point every function of ``template`` to the one archive. Returns their names."""
+    """Make every function of ``template`` use the one zip file.
+
+    Returns the functions' logical ids.
+    """
     kind = "AWS::Serverless::Function"
     functions = {
         name: row for name, row in template["Resources"].items() if row.get("Type") == kind
@@ -129,7 +148,10 @@ def _take_archive(template: dict[str, Any]) -> list[str]:
 
 
 def _zip(folder: Path, file: Path) -> None:
-    """Write a zip that has the same bytes for the same files, whenever they were made."""
+    """Write the content of ``folder`` as a zip file.
+
+    The same content always gives the same bytes, because all entries have the same fixed date.
+    """
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_file():

@@ -59,7 +59,11 @@ def _component(one: Distribution) -> dict[str, Any]:
 
 
 def _licenses(one: Distribution) -> Iterator[str]:
-    """Yield the licence expression, else the first line of the free text, else the classifiers."""
+    """Yield the names of a package's licences.
+
+    They come from the first of these that the package has: the licence expression, the first line
+    of the licence text, the classifiers.
+    """
     free = [
         *(one.metadata.get_all("License-Expression") or []),
         *(one.metadata.get_all("License") or []),
@@ -74,7 +78,7 @@ def _licenses(one: Distribution) -> Iterator[str]:
 
 
 def main(out: Path = OUT) -> None:
-    """Write the bill of materials beside the build."""
+    """Write the bill of materials to ``out``, and print the number of components."""
     made = bill(BUILD / FIRST, BUILD / ARCHIVE)
     out.write_text(json.dumps(made, indent=2) + "\n")
     sys.stdout.write(f"{out.relative_to(ROOT)}: {len(made['components'])} components\n")

@@ -54,10 +54,10 @@ Act = Callable[..., int | None]
 def command(
     app: typer.Typer, name: str, *, takes_negatives: bool = False
 ) -> Callable[[Act], Callable[..., None]]:
-    """Register ``act`` as a command.
+    """Return a decorator that registers a function as the command ``name``.
 
-    ``act`` takes an Operator first, and returns the exit code; None is 0. With ``takes_negatives``
-    it reads ``-50`` as a number, not as an option.
+    The function takes an Operator first, and returns the exit code; None is 0. With
+    ``takes_negatives`` the command reads ``-50`` as a number, not as an option.
     """
 
     def register(act: Act) -> Callable[..., None]:

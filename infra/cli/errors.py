@@ -6,11 +6,11 @@ from billing.ids import USER_ID_CHARS_MAX
 
 FINE: Final = 0
 FOUND_SOMETHING: Final = 1
-"""The command ran, and found a fault."""
+"""The exit code of a command that ran, and found a fault."""
 USAGE: Final = 2
-"""The command line is wrong. Typer uses the same code."""
+"""The exit code for a wrong command line, as Typer's own."""
 UNREACHABLE: Final = 3
-"""AWS or Stripe did not answer, or refused."""
+"""The exit code if AWS or Stripe did not answer, or refused the request."""
 
 
 class OperatorError(Exception):

@@ -24,7 +24,7 @@ SETTINGS_SOURCE: Final = "WebhookFunction"
 def find_target(stack: str, profile: str, region: str) -> TargetStack:
     """Return the target stack. ``stack`` "" is the local stack.
 
-    Raises OperatorError that says which option to give.
+    Raises OperatorError if there is no such stack. The error says which option to give.
     """
     if not stack and (profile or region):
         raise usage("--profile and --region are for a stack in AWS", "name it with --stack NAME")
@@ -44,7 +44,10 @@ def find_target(stack: str, profile: str, region: str) -> TargetStack:
 
 
 def _find_local(local: Mapping[str, str]) -> TargetStack:
-    """Set test credentials in this process's environment, where the clients read them."""
+    """Return the local stack. ``local`` is the content of stand.json.
+
+    Test credentials are set in this process's environment, where boto3's clients read them.
+    """
     _unset("AWS_PROFILE", *CREDENTIALS)
     os.environ["AWS_ACCESS_KEY_ID"] = "test"
     os.environ["AWS_SECRET_ACCESS_KEY"] = "test"  # noqa: S105 - the embedded AWS accepts any
@@ -114,7 +117,10 @@ def _parameter(description: Mapping[str, Any], name: str) -> str:
 def _function_configuration(
     functions: Any, stack: str, resources: Mapping[str, Resource]
 ) -> dict[str, Any]:
-    """Return the configuration of the function that is read for all."""
+    """Return Lambda's configuration of SETTINGS_SOURCE.
+
+    Raises OperatorError if the stack does not have that function, or if it cannot be read.
+    """
     if SETTINGS_SOURCE not in resources:
         message = f"the stack {stack} has no {SETTINGS_SOURCE}"
         repair = "name a stack that was made from Topup's template"

@@ -27,7 +27,7 @@ class Operator:
     def books(self) -> Books:
         """Return the stack's books, with a new deadline.
 
-        Commands with many calls begin it for each.
+        Commands with many calls restart the deadline for each call.
         """
         return self.target.books()
 

@@ -45,7 +45,7 @@ class Output:
         self.err = Console(stderr=True, highlight=False)
 
     def show(self, answer: Any, *renderables: RenderableType) -> None:
-        """Print the answer as JSON, or print ``renderables`` on a terminal."""
+        """Print ``answer`` as JSON if the command has --json, otherwise print ``renderables``."""
         if self.as_json:
             self.line(answer)
             return
@@ -62,9 +62,10 @@ class Output:
         self.err.print(Text(printable(text)))
 
     def ask(self, question: str, *, yes: bool) -> bool:
-        """Ask a yes-or-no question and return the answer. ``--yes`` answers it.
+        """Ask a yes-or-no question, and return whether the answer is yes.
 
-        Raises OperatorError without a terminal and without ``--yes``.
+        With ``yes`` (the option --yes) nothing is asked, and the result is True. Raises
+        OperatorError with --json, or if there is no terminal.
         """
         if yes:
             return True
@@ -87,7 +88,10 @@ class Output:
 
     @contextmanager
     def progress(self, text: str, total: int | None = None) -> Iterator[Bar]:
-        """Show a progress bar on stderr. ``total`` None is an unknown number of steps."""
+        """Show a progress bar on stderr during a ``with`` block, and yield the bar.
+
+        ``total`` None is an unknown number of steps.
+        """
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),

@@ -27,7 +27,10 @@ _ADD: Final = (
 
 
 class TallyFile:
-    """Adds up tallies by account. Several threads may add to it. It is read afterwards."""
+    """Adds up the tallies of each account in a file.
+
+    Several threads may add to the file. It is read after that.
+    """
 
     def __init__(self, file: Path) -> None:
         """Make an empty file."""
@@ -52,9 +55,9 @@ class TallyFile:
             yield user_id, Tally(*figures)
 
     def suspects(self) -> Iterator[str]:
-        """Yield the accounts that do not balance in this reading.
+        """Yield the user ids of accounts that do not balance in this reading.
 
-        Concurrent changes can cause it too.
+        A concurrent change can be the reason.
         """
         return (user_id for user_id, tally in self.items() if any(tally.differences(user_id)))
 

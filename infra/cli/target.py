@@ -40,10 +40,10 @@ class Resource:
 class TargetStack:
     """The stack that a command works on.
 
-    ``endpoint`` is the address of the embedded AWS, or None for AWS itself. ``webhook_url`` is
-    where a delivery can be tried. ``other_urls`` are further addresses of the same function; the
-    local stack has none. ``log_group`` is the webhook's, in AWS all functions'. ``made_epoch`` is
-    when the stack was made.
+    ``endpoint`` is the address of the embedded AWS, or None for AWS itself. Test deliveries are
+    sent to ``webhook_url``. ``other_urls`` are further addresses of the same function; the local
+    stack has none. ``log_group`` is the webhook's log group, which in AWS all functions share.
+    ``made_epoch`` is when the stack was created.
     """
 
     session: Any
@@ -101,7 +101,10 @@ class TargetStack:
         return {logical: f"{name}{self.suffix}" for logical, name in self.own_tables().items()}
 
     def using(self, suffix: str) -> "TargetStack":
-        """Return the target with other tables. It changes nothing in AWS."""
+        """Return a copy of the target that uses the tables with this suffix.
+
+        Nothing is changed in AWS.
+        """
         tables = self.settings.tables
         others = {table: name.removesuffix(self.suffix) + suffix for table, name in tables.items()}
         return replace(self, suffix=suffix, settings=replace(self.settings, tables=others))
@@ -137,7 +140,10 @@ class TargetStack:
         return Books(store, self._clock(), ours, policy, NoOutbox(), telling, charges)
 
     def _clock(self) -> Clock:
-        """Return the clock. The local stack's may have been moved, together with its functions'."""
+        """Return the stack's clock.
+
+        Tests can move a local stack's clock. A command then uses the same time as the functions.
+        """
         if self.endpoint is None:
             return utc_now
         return moved(utc_now, Paths.from_environment().clock_file)
@@ -149,7 +155,7 @@ class TargetStack:
         )
 
     def stripe_key(self) -> str:
-        """Return the secret key as it is stored now."""
+        """Return Stripe's secret key as it is stored now."""
         return self.secret(self.settings.stripe_key_secret).strip()
 
     def secret(self, name: str) -> str:

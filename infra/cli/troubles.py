@@ -56,11 +56,14 @@ TROUBLES: Final = (
     Trouble(OSError, USAGE, "the file cannot be used", "check the path and your rights on it"),
     Trouble(ClientError, UNREACHABLE, "AWS refuses", "check the rights of your AWS profile"),
 )
-"""The first that matches an exception applies."""
+"""What a command reports for each kind of exception. The first entry that matches applies."""
 
 
 def carry_out(operator: Operator, act: Callable[[], int | None]) -> int:
-    """Return the act's exit code. A known failure is reported, and has a code of its own."""
+    """Run ``act``, and return the command's exit code.
+
+    A known exception is reported to the operator, and each kind has its own exit code.
+    """
     try:
         return act() or FINE
     except OperatorError as error:

@@ -17,8 +17,9 @@ from infra.deploy.snapstart import is_wanted
 from infra.deploy.stage import Stage, deployed_with
 
 NO_SNAPSHOTS: Final = ("python3.11",)
-"""SnapStart is for Python 3.12 and later:
-https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html"""
+"""The runtimes that have no SnapStart. It needs Python 3.12 or later:
+https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html
+"""
 
 CASE: Final = "CaseSensitiveUserNames"
 SUFFIX: Final = "TableSuffix"
@@ -44,9 +45,9 @@ def tables(
 
 
 def runtime(parameters: Mapping[str, str], built: Path) -> tuple[dict[str, str], str]:
-    """Return the parameter for the Python that built the artifact.
+    """Return the parameter Runtime for the Python that built the artifact, and a sentence.
 
-    Lambda can then use the artifact's bytecode. No parameter is returned if it is set already, or
+    Lambda can then use the artifact's bytecode. The parameters are {} if Runtime is set already, or
     if Lambda does not have that Python.
     """
     if "Runtime" in parameters:
@@ -61,9 +62,10 @@ def runtime(parameters: Mapping[str, str], built: Path) -> tuple[dict[str, str],
 def function_url(
     parameters: Mapping[str, str], region: str, agree: Callable[[str], bool]
 ) -> tuple[dict[str, str], str]:
-    """Return ``FunctionUrl=false`` for a region in which Lambda has no function URLs.
+    """Return ``FunctionUrl=false`` if Lambda has no function URLs in the region, else {}.
 
-    ``agree`` asks the operator about a region that AWS's page does not mention.
+    ``agree`` asks the operator about a region that AWS's page does not mention. The result also has
+    a sentence for the operator.
     """
     if "FunctionUrl" in parameters:
         return {}, f"FunctionUrl={parameters['FunctionUrl']}, as configured."
@@ -79,10 +81,11 @@ def function_url(
 def user_names(
     parameters: Mapping[str, str], pool: Mapping[str, Any]
 ) -> tuple[dict[str, str], str]:
-    """Return the parameter that keeps user names case-sensitive if the present pool is.
+    """Return the parameter that keeps user names case-sensitive, and a sentence.
 
-    Cognito cannot change that later. ``pool`` is Cognito's description of the pool, or {}. A pool
-    is case-sensitive unless it says otherwise:
+    The parameters are {} unless the present pool is case-sensitive, which Cognito cannot change
+    later. ``pool`` is Cognito's description of the pool, or {}. A pool is case-sensitive unless it
+    says otherwise:
     https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UsernameConfigurationType.html
     """
     if CASE in parameters:
@@ -112,9 +115,10 @@ def completed(
 
 
 def with_tables(stage: Stage, found: Mapping[str, Any]) -> Stage:
-    """Return the stage with the tables in use, also those of a stack that was just taken back.
+    """Return the stage with the parameter TableSuffix of the present stack.
 
-    They are not written to its file: the stack itself has them.
+    ``found`` is CloudFormation's description of that stack, which may just have been imported. The
+    parameter is not written to the stage's file, because the stack itself has it.
     """
     in_use, words = tables(stage.parameters, deployed_with(found))
     if words:

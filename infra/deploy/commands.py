@@ -137,7 +137,10 @@ def _uninstall(
 
 
 def _ask(stage: Stage, there: Mapping[str, Any], answers: questions.Answers) -> Stage:
-    """Ask all questions and write the answers to the stage's file. Returns the stage with them."""
+    """Ask all questions and write the answers to the stage's file. Returns the stage with them.
+
+    ``there`` is CloudFormation's description of the present stack, or {}.
+    """
     stage = questions.parameters(stage, proposals(there), answers)
     own = int(deployed_with(there).get(concurrency.PARAMETER, "0"))
     parameters, sentence = concurrency.proposed(

@@ -10,16 +10,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 PARAMETER: Final = "WebhookConcurrency"
 USUAL: Final = 20
-"""400 events a second at 50 ms a settlement, many times what Stripe allows one account.
+"""The usual reserve of the webhook. It is enough for 400 events a second at 50 ms each, which is
+many times what Stripe allows one account.
 
 The template's default is 0, for new accounts.
 """
 LEFT_MIN: Final = 100
-"""Lambda keeps at least as many for functions that reserve none. A new account has 10 in all."""
+"""The executions that Lambda always keeps for functions without a reserve. A new account has only
+10 in all.
+"""
 
 
 def proposal(unreserved: int) -> tuple[int, str]:
-    """Return how many ``unreserved`` executions to reserve, and a sentence about it."""
+    """Return how many executions to reserve, and a sentence about it for the operator.
+
+    ``unreserved`` is how many the account has that no function has reserved.
+    """
     reserved = max(0, min(USUAL, unreserved - LEFT_MIN))
     has = f"this account has {unreserved} concurrent executions that no function has reserved"
     if reserved == USUAL:
@@ -37,9 +43,9 @@ def proposed(
 ) -> tuple[Mapping[str, str], str]:
     """Return ``parameters`` with the proposed reserve added, and a sentence about it.
 
-    Nothing is added if they have a value already, or if Lambda does not answer. ``connect`` creates
-    a client of Lambda. ``own`` is what the present stack has reserved, which Lambda does not count
-    as unreserved.
+    Nothing is added if ``parameters`` has a reserve already, or if Lambda does not answer.
+    ``connect`` creates a client of Lambda. ``own`` is what the present stack has reserved, which
+    Lambda does not count as unreserved.
     """
     if PARAMETER in parameters:
         return parameters, f"{PARAMETER}={parameters[PARAMETER]}, as configured."

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 NAME: Final = "kept-{stack}.{account}.{region}.json"
-"""A stack's name has no dots:
-https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html"""
+"""The file's name. Its parts are separated by dots, because a stack's name has no dots:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
+"""
 OLD_NAME: Final = "kept-{stack}.json"
-"""Up to version 1. It does not name the account and region."""
+"""The file's name up to version 1, without the account and the region."""
 
 
 class ElsewhereError(Exception):
@@ -92,7 +93,7 @@ def elsewhere(folder: Path, stack: str, account: str, region: str) -> list[str]:
 
 
 def _free(file: Path) -> Path:
-    """Return the first numbered name beside ``file`` that is not taken."""
+    """Return the path beside ``file`` with the first free number, for example ``NAME.1.json``."""
     number = 1
     while (aside := file.with_suffix(f".{number}.json")).exists():
         number += 1

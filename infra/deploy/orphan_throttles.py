@@ -18,7 +18,10 @@ EVENT: Final = "HttpApi"
 
 
 def routes(template: Mapping[str, Any]) -> set[str]:
-    """Return the keys of all routes of a SAM template, also those that a condition leaves out."""
+    """Return the route keys of a SAM template, for example ``GET /api/v1/plans``.
+
+    Routes that a condition leaves out are included.
+    """
     found: set[str] = set()
     for resource in template["Resources"].values():
         for event in resource.get("Properties", {}).get("Events", {}).values():

@@ -135,7 +135,11 @@ def _ask(question: Question, known: str, answers: Answers) -> str:
 
 
 def agreement(answers: Answers, *, yes: bool) -> Callable[[str], bool]:
-    """Return a function that asks. With ``yes`` (YES=1) it answers yes; production always asks."""
+    """Return a function that asks the operator a yes-or-no question.
+
+    With ``yes`` (YES=1) the function does not ask, and answers yes. Callers never set ``yes`` for
+    production.
+    """
 
     def agree(question: str) -> bool:
         if yes:
@@ -146,7 +150,7 @@ def agreement(answers: Answers, *, yes: bool) -> Callable[[str], bool]:
 
 
 def refuse(question: str) -> bool:
-    """Answer a question with no, and print it."""
+    """Print the question with the answer no, and return False."""
     say(f"{question} Assumed no; if that is wrong, set it in the stage's file.")
     return False
 

@@ -21,7 +21,8 @@ WITHOUT_FUNCTION_URLS: Final = frozenset(
         "mx-central-1",
     }
 )
-"""https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html, read in November 2026.
+"""The regions in which Lambda has no function URLs.
+https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html, read in November 2026.
 
 That page does not list mx-central-1, but CloudFormation's schemas have no AWS::Lambda::Url for it.
 A stack without a function URL deploys in either case.

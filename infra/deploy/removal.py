@@ -65,7 +65,12 @@ class Remnant:
         return "\n".join([head, *lines, asked])
 
     def _delete(self, keeps: list[str]) -> None:
-        """Delete as the template says, then retain by name what AWS could not delete."""
+        """Delete the stack, but not its resources ``keeps``.
+
+        The template already retains them. If AWS nevertheless fails to delete one of them, the
+        stack is deleted again with that resource named in RetainResources. Raises RemovalError if
+        any other resource cannot be deleted.
+        """
         stack_id = self.found["StackId"]
         retained = {}
         if keeps and self.found["StackStatus"] == RETAINABLE:

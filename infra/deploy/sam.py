@@ -48,7 +48,8 @@ def deploy_without_orphans(
 ) -> int:
     """Remove the throttles of routes that no longer exist, then deploy.
 
-    A failed deployment gets them back. Returns SAM's exit code.
+    If the deployment fails, the throttles are put back. ``there`` is CloudFormation's description
+    of the stack, or None for a new one. Returns SAM's exit code.
     """
     if not there:
         return run(stage, built, yes=yes)

@@ -25,9 +25,11 @@ LED: Final = {
     ("SignInIntegration", "IntegrationUri"): "ReturnFromSignInFunction",
     ("SignInPermission", "FunctionName"): "ReturnFromSignInFunction",
 }
-"""Resources and properties that name a function directly, so that SAM leaves them as they are.
+"""The properties that name a function directly. SAM does not change them, so this module points
+them to the function's alias.
 
-The value is the function."""
+Each key is a resource and its property. Each value is the function.
+"""
 MARK_CHARS: Final = 10
 """The length of the hash in the name that SAM gives a version."""
 

@@ -11,7 +11,7 @@ from typing import Final
 
 
 class Kind(Enum):
-    """What the two commands can do with a stack."""
+    """What ``make deploy`` and ``make uninstall`` can do with a stack."""
 
     ABSENT = "there is no stack: deploy makes one, uninstall has nothing to do"
     ALIVE = "a working stack: deploy updates it, uninstall keeps its books and deletes the rest"
@@ -38,10 +38,12 @@ class State:
 
 
 ROLL_BACK: Final = "aws cloudformation rollback-stack --stack-name {stack}"
-"""From CREATE_FAILED and UPDATE_FAILED:
-https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackStack.html"""
+"""The command that frees a stack in CREATE_FAILED or UPDATE_FAILED:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackStack.html
+"""
 CONTINUE: Final = "aws cloudformation continue-update-rollback --stack-name {stack}"
-"""https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ContinueUpdateRollback.html
+"""The command that frees a stack in UPDATE_ROLLBACK_FAILED:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ContinueUpdateRollback.html
 """
 EVENTS: Final = "aws cloudformation describe-stack-events --stack-name {stack}"
 _BUSY: Final = State(Kind.BUSY, "wait until it has finished, then run the same command again")
@@ -86,6 +88,6 @@ UNKNOWN: Final = State(Kind.STUCK, f"this release does not know that state; see 
 def state_of(status: str) -> State:
     """Return the state for CloudFormation's status.
 
-    An unknown status is STUCK: nothing is changed.
+    An unknown status is STUCK, so that the stack is not changed.
     """
     return STATES.get(status, UNKNOWN)

@@ -20,7 +20,7 @@ from infra.local.paths import ROOT
 
 CONFIG: Final = ROOT / "samconfig.toml"
 FOLDER: Final = ROOT / ".topup"
-"""Not in .local, which `make clean` removes."""
+"""The folder of the stages' files. It is not in .local, because `make clean` removes that."""
 CREDENTIALS: Final = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -65,7 +65,7 @@ class Stage:
     def read(cls, name: str, config: Path = CONFIG, folder: Path = FOLDER) -> "Stage":
         """Return a stage from samconfig.toml and its own file, which has precedence.
 
-        A stage without either gets a stack of its own name.
+        If neither names a stack, the stack is ``topup-NAME``, with the stage's name.
         """
         proposed = _section(config, name)
         own = _section(folder / f"{name}.toml", name)
@@ -156,7 +156,7 @@ def deployed_with(stack: Mapping[str, Any]) -> dict[str, str]:
 
 
 def api_url(stack: Mapping[str, Any]) -> str:
-    """Return the address of AWS's that the stack's API has, or ""."""
+    """Return the address that AWS gave the stack's API, or "" if the stack has none."""
     outputs = {row["OutputKey"]: row["OutputValue"] for row in stack.get("Outputs", [])}
     return str(outputs.get("ApiUrl", ""))
 
@@ -184,7 +184,10 @@ def _section(file: Path, name: str) -> dict[str, Any]:
 
 
 def _overrides(section: Mapping[str, Any]) -> dict[str, str]:
-    """Parse SAM's parameter_overrides: a list of ``Name=Value``, or one text of them."""
+    """Return the parameters in a section's ``parameter_overrides``, by name.
+
+    SAM allows a list of ``Name=Value`` there, or one text with several.
+    """
     found = section.get("parameter_overrides", [])
     texts = [found] if isinstance(found, str) else found
     return dict(word.split("=", 1) for text in texts for word in shlex.split(text))

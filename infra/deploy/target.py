@@ -34,7 +34,7 @@ class Target:
     def reached(cls, stage: Stage, environment: Mapping[str, str] = os.environ) -> "Target":
         """Return the target after asking AWS for the account and the caller.
 
-        It uses the credentials of all processes of this stage.
+        The stage's profile is used, or else the credentials in ``environment``.
         """
         caller = stage.client("sts", environment).get_caller_identity()
         return cls(
@@ -111,10 +111,10 @@ class Target:
         return found, file
 
     def take_back(self, agree: Agree) -> None:
-        """Create the stack by importing the tables and users of an earlier stack.
+        """Create the stack by importing the tables and users of an earlier stack, if one left them.
 
-        If an earlier stack of this name left its data elsewhere, the operator must agree to begin
-        with empty tables. Otherwise ElsewhereError is raised.
+        If an earlier stack of this name left its data in another account or region, the operator
+        must agree to begin with empty tables. Otherwise ElsewhereError is raised.
         """
         if found := self.kept():
             what, file = found

@@ -32,10 +32,8 @@ class NotWholeError(Exception):
 def resources(client: Any, stack: str) -> list[dict[str, Any]]:
     """Return all resources of a stack.
 
-    ``describe_stack_resources`` returns at most 100, and a stack with snapshots has more.
-
-    ``describe_stack_resources`` stops at 100, and a stack with snapshots has more.
-
+    ``describe_stack_resources`` is not used, because it returns at most 100. A stack with snapshots
+    has more.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStackResources.html
     """
     pages = client.get_paginator("list_stack_resources").paginate(StackName=stack)
@@ -73,9 +71,11 @@ def survey(client: Any, found: Mapping[str, Any], account: str) -> Kept:
 def check_whole(
     client: Any, stack_id: str, template: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Raise NotWholeError unless the list has every resource that the template retains.
+    """Raise NotWholeError unless the list has exactly the resources that the template retains.
 
-    AWS is asked for each missing resource, because it may not exist.
+    AWS is asked for each retained resource that ``rows`` lacks, because it may not exist. A table
+    or user pool that the template would delete is refused, and so is a retained resource that this
+    release cannot import.
     """
     retained = {
         name
@@ -128,7 +128,10 @@ def only(whole: Mapping[str, Any], names: set[str], values: Mapping[str, str]) -
 
 
 def take_back(client: Any, kept: Kept, file: Path) -> None:
-    """Create the stack from the kept resources alone. The next deployment adds the rest."""
+    """Create the stack from the kept resources alone, then delete ``file``.
+
+    The next deployment adds the other resources.
+    """
     asked = {"StackName": kept.stack, "ChangeSetName": CHANGE_SET.format(time=datetime.now(UTC))}
     body = json.dumps(kept.template)
     client.create_change_set(

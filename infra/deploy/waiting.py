@@ -7,9 +7,10 @@ from botocore.exceptions import WaiterError
 PAUSE_SECONDS: Final = 2
 ASKED_A_MINUTE: Final = 30
 MINUTES_MAX: Final = 60
-"""Longer than any deletion or import of these stacks should take.
+"""The longest wait. It is longer than any deletion or import of these stacks should take.
 
-AWS continues after it, and the same command looks again."""
+AWS continues after that time, and running the same command again checks the result.
+"""
 TIMED_OUT: Final = "Max attempts exceeded"
 """Botocore's reason when a waiter has used up its attempts. Any other reason is AWS's answer."""
 
@@ -17,7 +18,8 @@ TIMED_OUT: Final = "Max attempts exceeded"
 def wait(client: Any, waiter: str, doing: str, **asked: Any) -> None:
     """Wait for CloudFormation, for an hour at most.
 
-    Raises WaiterError when AWS reports a failure, or when the hour is over.
+    ``waiter`` is a waiter of boto3, ``asked`` are its arguments, and ``doing`` is the text of the
+    progress line. Raises WaiterError when AWS reports a failure, or when the hour is over.
     """
     bound = {"Delay": PAUSE_SECONDS, "MaxAttempts": ASKED_A_MINUTE}
     for minute in range(1, MINUTES_MAX + 1):

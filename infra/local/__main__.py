@@ -104,7 +104,10 @@ def make_token(paths: Paths, chosen: argparse.Namespace) -> int:
 
 
 def _claims(text: str) -> dict[str, Any]:
-    """Return the claims that the caller adds. Raises LocalStackError for what is no JSON object."""
+    """Return the extra claims in ``text``, which is a JSON object or "".
+
+    Raises LocalStackError for anything else, and for claims that other options set.
+    """
     try:
         claims = json.loads(text or "{}")
     except ValueError:

@@ -54,7 +54,10 @@ def down(paths: Paths, _: argparse.Namespace) -> int:
 
 
 def _follow(paths: Paths, child: "subprocess.Popen[bytes]") -> int:
-    """Show the log of ``child`` until it answers. Raises LocalStackError if it does not."""
+    """Show the log of ``child`` until the local stack is ready, and return 0.
+
+    Raises LocalStackError if the process ends before that, or if it takes too long.
+    """
     shown, deadline = 0, time.monotonic() + UP_SECONDS_MAX
     while time.monotonic() < deadline:
         text = paths.log_file.read_text()

@@ -1,6 +1,7 @@
 """Deploys the unchanged template.yaml to the embedded AWS.
 
-Its CloudFormation does not support everything. The rest is created by API afterwards.
+The CloudFormation of the embedded AWS does not support everything. The rest is created by API
+afterwards.
 """
 
 import json
@@ -41,8 +42,8 @@ def update(
 ) -> None:
     """Run `sam deploy` for the artifact in ``built``.
 
-    ``event_bus``: a bus that also delivers Stripe's events. ``notify_bus``: one that events out
-    are put on. Raises LocalStackError if SAM fails.
+    ``event_bus`` names an event bus that also delivers Stripe's events, and ``notify_bus`` one on
+    which events out are put. Raises LocalStackError if SAM fails.
     """
     overrides = {
         "Stage": "local",
@@ -133,7 +134,7 @@ def _processed_template(paths: Paths, stack: str) -> dict[str, Any]:
 
 
 def _delete_routes(gateway: Any, api: str) -> None:
-    """Delete what an earlier deployment made here."""
+    """Delete the routes, integrations and authorizers that an earlier deployment created."""
     for kind, key in _MADE.items():
         pages = gateway.get_paginator(f"get_{kind}s").paginate(ApiId=api)
         for row in [row for page in pages for row in page["Items"]]:
@@ -176,7 +177,7 @@ def _arn(paths: Paths, function: str) -> str:
 
 
 def _switch_on_ttl(paths: Paths, resources: dict[str, str]) -> None:
-    """Enable TTL by API: CloudFormation there ignores the TimeToLiveSpecification."""
+    """Enable TTL by API, because the embedded AWS ignores TimeToLiveSpecification."""
     ttl = {"Enabled": True, "AttributeName": "ttl"}
     for table in ("QuotasTable", "NoticesTable"):
         paths.client("dynamodb").update_time_to_live(

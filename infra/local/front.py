@@ -15,8 +15,9 @@ HOP_BY_HOP: Final = frozenset(
 )
 """Headers of one connection, not of the message: RFC 9110, section 7.6.1."""
 ANSWER_SECONDS_MAX: Final = 30
-"""API Gateway's own limit:
-https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
+"""The longest wait for an answer of the API, as in API Gateway itself:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
+"""
 BODY_BYTES_MAX: Final = 10 * 1024 * 1024
 
 
@@ -24,7 +25,7 @@ class Front:
     """An ASGI application that forwards to ``target``, which is set when the API is deployed."""
 
     def __init__(self) -> None:
-        """Not ready yet."""
+        """Answer 503 until ``target`` is set."""
         self.target = ""
         limits = httpx.Limits(max_connections=256, max_keepalive_connections=64)
         self._client = httpx.AsyncClient(timeout=ANSWER_SECONDS_MAX, limits=limits, trust_env=False)
@@ -32,8 +33,8 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request.
 
-        There is no router: the API itself decides about paths, which may have a line feed, and
-        methods.
+        There is no router, because the API itself decides which paths and methods exist. A path may
+        even have a line feed.
         """
         if scope["type"] == "http":
             answer = await self.forward(Request(scope, receive))
@@ -58,7 +59,10 @@ class Front:
             return _with_request_id(JSONResponse({"message": "Service Unavailable"}, 503))
 
     async def _send(self, request: Request, body: bytes) -> Response:
-        """Send the request as it came. httpx itself would add that every encoding is accepted."""
+        """Send the request unchanged to the API, and return the answer.
+
+        The request is built by hand, because httpx's client would add an Accept-Encoding header.
+        """
         path = request.scope["raw_path"].decode().split("?")[0]
         url = f"{self.target}{path}"
         if query := request.scope["query_string"].decode():
@@ -82,7 +86,10 @@ def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byt
 
 
 def _with_request_id(answer: Response) -> Response:
-    """Add a request id where there is none, as API Gateway does for its own answers."""
+    """Return the answer with the header x-request-id, which is added if it is missing.
+
+    API Gateway does the same for its own answers.
+    """
     if "x-request-id" not in answer.headers:
         answer.headers["x-request-id"] = answer.headers.get("apigw-requestid", str(uuid.uuid4()))
     return answer

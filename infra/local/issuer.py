@@ -59,7 +59,7 @@ class _Code:
 
 
 class _Desk:
-    """Answers the issuer's requests. Codes are kept in memory, for two minutes."""
+    """Answers the issuer's requests. Authorization codes are kept in memory, for two minutes."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
@@ -87,7 +87,10 @@ class _Desk:
         return JSONResponse(self._keys.public())
 
     async def authorize(self, request: Request) -> Response:
-        """Show the users, or redirect at once where one has signed in before."""
+        """Show a page on which the user signs in as one of the demo users.
+
+        A user who has signed in before is redirected back at once, with a new code.
+        """
         asked = request.query_params
         target = asked.get("redirect_uri", "")
         if not target.startswith(LOCAL) or asked.get("code_challenge_method") != "S256":

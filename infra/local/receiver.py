@@ -27,12 +27,12 @@ class Receiver:
     """The receiver: its received events, and how it answers."""
 
     def __init__(self) -> None:
-        """It answers 200."""
+        """Start with no events, and answer 204 until another behaviour is set."""
         self.behaviour: Behaviour = "ok"
         self.received: deque[dict[str, Any]] = deque(maxlen=KEPT)
 
     async def take(self, request: Request) -> Response:
-        """Store one delivery, and return the answer."""
+        """Store one delivery, and answer as the present behaviour says."""
         body = await request.body()
         headers = dict(request.headers)
         text = body.decode("utf-8", "replace")
@@ -70,13 +70,13 @@ class Receiver:
 
 
 class _Slow(Response):
-    """Sends its headers at once, and its body drop by drop for half a minute.
+    """A response that sends its status in time, but its body byte by byte over half a minute.
 
-    The status is there in time, so that the delivery counts.
+    The delivery counts, because its status is a success.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer."""
+        """Send the response."""
         del scope, receive
         await asyncio.sleep(SLOW_PAUSE_SECONDS)
         await send({"type": "http.response.start", "status": 200, "headers": []})

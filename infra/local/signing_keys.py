@@ -20,7 +20,7 @@ class Keys:
     """The signing key of the issuer, kept in a file so that tokens outlive a restart."""
 
     def __init__(self, file: Path, issuer: str) -> None:
-        """Make the key on first use."""
+        """Read the signing key from ``file``. It is created if there is no such file."""
         if not file.exists():
             key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
             plain = serialization.NoEncryption()

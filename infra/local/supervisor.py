@@ -79,7 +79,7 @@ class Supervisor:
             await asyncio.to_thread(ministack.stop, child)
 
     async def _start(self) -> dict[str, Any]:
-        """Serve front, issuer and simulator, and deploy. Returns what stand.json has."""
+        """Serve front, issuer and simulator, and deploy. Returns the content of stand.json."""
         paths = self.paths
         front, settings = Front(), read_secrets(self.paths)
         if settings["real_stripe"]:  # its clock does not move
@@ -161,7 +161,10 @@ class Supervisor:
         raise LocalStackError(message)
 
     async def _warm(self, client: httpx.AsyncClient) -> None:
-        """Start the functions of a purchase by calls that change nothing, so that it is quick."""
+        """Start the functions of a purchase, so that the first purchase is quick.
+
+        The calls that start them change nothing.
+        """
         token = Keys(self.paths.state / "issuer.pem", self.paths.issuer_url).token(
             "nobody", "", READY_SECONDS_MAX, "topup"
         )

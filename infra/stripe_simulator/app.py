@@ -29,7 +29,9 @@ from infra.stripe_simulator.simulator import Simulator
 FORM: Final = "application/x-www-form-urlencoded"
 BODY_BYTES_MAX: Final = 1 << 20
 HOUSEKEEPING_SECONDS: Final = 1.0
-"""Stripe's times are in whole seconds, so a shorter period would change nothing."""
+"""How often housekeeping runs. Stripe's times are in whole seconds, so a shorter period would
+change nothing.
+"""
 METHODS: Final = ("GET", "POST", "DELETE", "PUT", "PATCH")
 
 
@@ -49,7 +51,8 @@ def create_app(settings: Settings) -> Starlette:
 def application(simulator: Simulator) -> Starlette:
     """Return the application that serves ``simulator``.
 
-    Background work runs while the application runs. Its end closes the simulator.
+    The simulator's background work runs while the application runs. When the application stops, it
+    closes the simulator.
     """
 
     @asynccontextmanager
@@ -101,7 +104,7 @@ class _Api:
         self._world, self._answers = simulator.world, simulator.answers
 
     async def call(self, request: Request) -> Response:
-        """Answer one call."""
+        """Answer one call of the API, with the result or with Stripe's error."""
         request_id = new_id("request")
         version = request.headers.get("stripe-version", self._world.api_version)
         headers = {"request-id": request_id, "stripe-version": version}
@@ -136,7 +139,11 @@ class _Api:
         return _lose(fault) if fault.loses_answer else answer
 
     def _act(self, call: _Call, fault: Fault) -> Answer:
-        """Carry out the call and keep its answer, in one transaction."""
+        """Carry out the call, and return its answer.
+
+        The call's changes and the answer under its idempotency key are written in one transaction.
+        Raises StripeFault if the call, or the planned ``fault``, is refused.
+        """
         try:
             if fault.is_refusal:
                 raise fault.refusal()
@@ -155,7 +162,11 @@ class _Api:
         return answer
 
     def _carry_out(self, call: _Call) -> Answer:
-        """Return the answer. A decline is one: the failed charge and its events stay."""
+        """Carry out the call, and return its answer.
+
+        A decline is an answer too, so that the failed charge and its events are kept. Any other
+        error is raised as StripeFault.
+        """
         try:
             content = rest.answer(self._world, call.endpoint, call.name, call.text)
         except StripeFault as refusal:
@@ -166,9 +177,10 @@ class _Api:
 
 
 def _lose(fault: Fault) -> Silence:
-    """Return what arrives instead of the answer: nothing. Raises the fault's status, if it has one.
+    """Return a response that sends nothing, in place of the lost answer.
 
-    The real answer is kept under the idempotency key.
+    If the fault has a status, that error is raised instead. The real answer is kept under the
+    idempotency key.
     """
     if fault.status:
         raise fault.refusal()

@@ -33,7 +33,7 @@ class StripeFault(Exception):  # noqa: N818 - it is what Stripe answers, not an 
         self.kind = kind
         self.began = began
         self.is_effect = False
-        """Whether what the request did stays, although its answer is an error."""
+        """Whether the changes of the request are kept, although its answer is an error."""
         self._shown: dict[str, Any] = {}
 
     def showing(self, **members: Any) -> Self:
@@ -74,9 +74,10 @@ class ConflictError(Exception):
 
 
 def missing(kind: str, name: str, param: str = "id", status: int = 404) -> StripeFault:
-    """Return Stripe's 404 for an unknown object. Where a parameter names it, 400 is usual.
+    """Return Stripe's error for an unknown object.
 
-    https://docs.stripe.com/error-codes#resource-missing
+    ``status`` is 404 for the object in the path. For an object that a parameter names, Stripe
+    usually answers 400. https://docs.stripe.com/error-codes#resource-missing
     """
     return StripeFault(status, f"No such {kind}: '{name}'", code="resource_missing", param=param)
 

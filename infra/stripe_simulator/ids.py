@@ -25,6 +25,6 @@ PREFIXES: Final = {
 
 
 def new_id(kind: str) -> str:
-    """Return a new id for an object of this kind."""
+    """Return a new id for an object of this kind, for example ``cus_...`` for a customer."""
     prefix, length = PREFIXES[kind]
     return prefix + "".join(secrets.choice(_LETTERS) for _ in range(length))

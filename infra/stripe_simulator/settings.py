@@ -9,7 +9,7 @@ from typing import Final
 import stripe
 
 API_VERSION: Final = str(stripe.api_version)
-"""The version that the pinned library was made for. Events are written in it."""
+"""The version of Stripe's API that the pinned package was made for. Events are written in it."""
 PAUSES_SECONDS: Final = (0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600, 1800, 3600, 3600, 3600)
 """The pauses between attempts of one delivery.
 
@@ -36,7 +36,10 @@ class WebhookTarget:
 
     @property
     def name(self) -> str:
-        """Return the name of the endpoint's pending deliveries. It is the same after a restart."""
+        """Return the name under which the endpoint's deliveries are stored.
+
+        The name is the same after a restart.
+        """
         return self.endpoint_id or f"{self.url} {self.host}"
 
     def wants(self, kind: str) -> bool:

@@ -44,7 +44,7 @@ class Simulator:
         self.refresh_targets()
 
     def accept_keys(self, *secret_keys: str) -> None:
-        """Accept exactly these keys until the simulator stops.
+        """Accept exactly these secret keys until the simulator stops.
 
         While a key is being rolled, the old and the new one are both valid:
         https://docs.stripe.com/keys#rolling-keys
@@ -70,7 +70,7 @@ class Simulator:
         self.deliveries.wake()
 
     def do_housekeeping(self) -> None:
-        """Expire overdue sessions, settle cards, remove old idempotency keys and deliveries."""
+        """Do what is due: expire sessions, end card charges, remove old answers and deliveries."""
         purchases.expire_overdue(self.world)
         settling.settle_due(self.world)
         self.answers.prune()

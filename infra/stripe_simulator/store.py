@@ -30,7 +30,10 @@ _SEQUENCE_MAX: Final = 1 << 62
 
 
 class Store:
-    """Reads and writes objects and notes in the file. They survive a restart."""
+    """Reads and writes objects and notes in the file. Both survive a restart.
+
+    A note is any other value, stored under a name.
+    """
 
     def __init__(
         self,
@@ -38,7 +41,7 @@ class Store:
         clock: Callable[[], float] = time.time,
         clock_file: Path | None = None,
     ) -> None:
-        """``file`` may be ``:memory:``. ``clock_file`` tells other programs the clock's offset."""
+        """``file`` may be ``:memory:``. Programs read the clock's offset from ``clock_file``."""
         self.db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         for line in _SCHEMA:
             self.db.execute(line)
@@ -66,7 +69,10 @@ class Store:
         self.offset_seconds = offset
 
     def _publish_offset(self, seconds: int) -> None:
-        """Write the offset for other programs, atomically, so that none reads half of it."""
+        """Write the clock's offset for other programs, if there is a ``clock_file``.
+
+        The file is replaced atomically, so that no program reads half of it.
+        """
         if self._clock_file:
             part = self._clock_file.with_name(f"{self._clock_file.name}.part")
             part.write_text(str(seconds))
@@ -105,13 +111,16 @@ class Store:
         return int(row[0]) if row else None
 
     def newest_first(self, kind: str, below: int | None = None) -> Iterator[Thing]:
-        """Yield the objects of a kind with a sequence number below ``below``."""
+        """Yield the objects of a kind, newest first.
+
+        With ``below``, only those with a smaller sequence number.
+        """
         asked = "SELECT body FROM things WHERE kind = ? AND seq < ? ORDER BY seq DESC"
         rows = self.db.execute(asked, (kind, below or _SEQUENCE_MAX))
         return (json.loads(row[0]) for row in rows)
 
     def oldest_first(self, kind: str, above: int) -> Iterator[Thing]:
-        """Yield the objects of a kind with a sequence number above ``above``."""
+        """Yield the objects of a kind with a sequence number above ``above``, oldest first."""
         asked = "SELECT body FROM things WHERE kind = ? AND seq > ? ORDER BY seq"
         rows = self.db.execute(asked, (kind, above))
         return (json.loads(row[0]) for row in rows)

@@ -1,1 +1,1 @@
-"""What a customer reads and sets of their quota, and is reminded of."""
+"""What a customer reads and sets about their quota, and expiry reminders."""

@@ -1,4 +1,4 @@
-"""Reads and changes the threshold of ``quota.low``: the template's, or a customer's own."""
+"""Reads and changes the threshold of ``quota.low`` for one customer."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,14 +14,18 @@ LOW_AT_MAX: Final = UNITS_MAX
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A customer's threshold. ``low_at`` 0 means that ``quota.low`` is never sent."""
+    """A customer's threshold for ``quota.low``.
+
+    ``low_at`` 0 means that the event is never sent. ``is_default`` means
+    that it is the template's.
+    """
 
     low_at: Count
     is_default: bool
 
 
 def read(books: Books, user_id: str) -> Alert:
-    """Return the customer's threshold."""
+    """Return the customer's threshold for ``quota.low``."""
     low_at = read_account(books.store, user_id).low_at
     if low_at is None:
         return Alert(books.telling.low_at, is_default=True)
@@ -29,7 +33,10 @@ def read(books: Books, user_id: str) -> Alert:
 
 
 def change(books: Books, user_id: str, low_at: int | None) -> Alert:
-    """Store the customer's own threshold, or None for the template's. Idempotent."""
+    """Store the customer's own threshold for ``quota.low``, and return it.
+
+    None removes it, so that the template's counts. Idempotent.
+    """
     key = (user_id, "quota")
     if low_at is None:
         books.store.update(Write("quotas", key, remove=("low_at",)))

@@ -1,4 +1,7 @@
-"""Reads a user's ledger in pages, newest entry first, each entry with its running balance."""
+"""Reads a user's ledger in pages, newest entry first.
+
+Each entry is shown with the balance after it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,13 +15,17 @@ from billing.quota.balance import Balance, read_account
 from billing.storage.reader import PAGE_MAX, Page
 
 BALANCE_MAX: Final = 2**53 - 1
-"""The greatest integer that every reader of JSON carries exactly: RFC 8259, section 6."""
+"""The greatest integer that every JSON reader keeps exact: RFC 8259, section
+6.
+"""
 
 
 class _Sum(NamedTuple):
-    """A running balance, and which entry had been booked last when it was computed.
+    """A running balance. ``last`` shows whether it is stale.
 
-    The sum is stale once another entry was booked.
+    ``last`` is ``booked_at`` of the last entry that was booked when the
+    balance was computed. If another entry was booked since, the balance is
+    stale.
     """
 
     last: str
@@ -27,17 +34,23 @@ class _Sum(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Cursor:
-    """Where a page begins: after which entry, and the running balance there."""
+    """Where a page starts: after which entry, and the balance there."""
 
     entry_id: str
     booked_at: str
     balance: int
     last: str
-    """``booked_at`` of the entry that had been booked last when ``balance`` was computed."""
+    """``booked_at`` of the last entry that was booked when ``balance`` was
+    computed.
+    """
 
     @classmethod
     def open(cls, text: str) -> "_Cursor | None":
-        """Read a cursor, None for the first page. Raises ``invalid_request``."""
+        """Return the cursor in a caller's text, or None for "".
+
+        None means the first page. Raises ``invalid_request`` for a text that
+        is none of our cursors.
+        """
         if not text:
             return None
         tests = {
@@ -49,16 +62,16 @@ class _Cursor:
         return cls(**opened(text, tests))
 
     def seal(self) -> str:
-        """Return the opaque text that callers see."""
+        """Return the cursor as an opaque text for callers."""
         return sealed(asdict(self))
 
     @property
     def sum(self) -> _Sum:
-        """Return the running balance that this cursor carries."""
+        """Return the running balance at which the page starts."""
         return _Sum(self.last, self.balance)
 
     def start_key(self, user_id: str) -> Item:
-        """Return the key after which DynamoDB goes on."""
+        """Return the key after which DynamoDB continues the query."""
         return {
             "user_id": user_id,
             "entry_id": self.entry_id,
@@ -71,13 +84,15 @@ def entries(
 ) -> dict[str, Any]:
     """Return one page of a user's ledger.
 
-    ``balance_after`` is the running sum of the entries' units, computed back from the newest. The
-    first page also has ``not_itemised``, ``{"day", "units"}``, while the last day's use is not an
-    entry yet.
+    ``balance_after`` of an entry is the sum of all entries up to it,
+    computed back from the newest. If the last day's use is not an entry
+    yet, the first page also has it, as ``not_itemised``: ``{"day",
+    "units"}``.
 
-    A process whose clock is behind may book an entry late, before entries that an earlier page has
-    shown. So a cursor carries the sum at its place, and the last entry that was booked. If that
-    entry has changed, the sum is stale and is computed again.
+    A process whose clock is behind may book an entry that is older than
+    entries on an earlier page. So a cursor has the sum at its place, and
+    ``booked_at`` of the entry that was booked last. If another entry was
+    booked since, the sum is stale and is computed again.
     """
     place = _Cursor.open(cursor)
     known = place.sum if place else None
@@ -98,16 +113,20 @@ def entries(
 
 
 def _sum_at(books: Books, user_id: str, place: _Cursor | None) -> _Sum:
-    """Return the sum of the entries from ``place`` on to the oldest, all of them for None."""
+    """Return the sum of the entries older than ``place``.
+
+    With None it is the sum of all entries.
+    """
     account = read_account(books.store, user_id)
     before = _units_before(books, user_id, place) if place else 0
     return _Sum(account.booked_at, account.ledger_units - before)
 
 
 def _units_before(books: Books, user_id: str, place: _Cursor) -> int:
-    """Return the sum of what earlier pages would show now: every entry down to ``place``.
+    """Return the sum of the entries from the newest down to ``place``.
 
-    The entry at ``place`` itself may be gone, after a restore.
+    The entry that ``place`` names is included, unless a restore has lost
+    it.
     """
     units: int = 0
     after: Item | None = None
@@ -157,7 +176,11 @@ def _next_cursor(
 def _not_itemised(
     books: Books, user_id: str, balance: Balance
 ) -> dict[str, Any]:
-    """It is all of one day: the first debit of another day itemises it before it takes units."""
+    """Return ``not_itemised``: the use that is in no ledger entry yet.
+
+    It is all of one day, because the first debit of a new day books the
+    last day's use. {} if there is none.
+    """
     units = balance.used - balance.itemised
     if not units:
         return {}

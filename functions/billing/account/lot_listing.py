@@ -1,4 +1,7 @@
-"""A user's quota with what expires next, and a user's lots by the page. Nothing is written."""
+"""Reads a user's quota with its next expiry, and a user's lots in pages.
+
+A lot is the units of one purchase or grant. Nothing is written.
+"""
 
 from typing import Any, Final
 
@@ -11,13 +14,14 @@ from billing.lots.listed import listed
 from billing.quota.balance import Expiry, Quota, read_account
 
 NEXT: Final = 1
-"""Free units to read, beside those to burn, to know what expires next."""
+"""How many free units must be read to know which expire next."""
 
 
 def read_quota(books: Books, user_id: str) -> Quota:
     """Return the quota, with the units that expire next.
 
-    One call for an account on which nothing can expire, three for others.
+    It makes one call to DynamoDB if nothing on the account can expire, and
+    three otherwise.
     """
     balance = read_account(books.store, user_id)
     can_expire = balance.lots_due or (balance.lots_exact and balance.holds_due)
@@ -28,7 +32,7 @@ def read_quota(books: Books, user_id: str) -> Quota:
 
 
 def _next(lots: Lots) -> Expiry | None:
-    """Return what expires first of these lots."""
+    """Return the units that expire first, and when, or None."""
     dated = [lot for lot in lots if lot.expires_at and lot.free]
     if not dated:
         return None
@@ -38,9 +42,10 @@ def _next(lots: Lots) -> Expiry | None:
 
 
 def lots(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
-    """Return one page of a user's lots that have units left, in burn order.
+    """Return one page of a user's lots with units left, in burn order.
 
-    Raises ``invalid_request`` for a cursor that is none of ours.
+    A lot is the units of one purchase or grant. The first to expire comes
+    first. Raises ``invalid_request`` if ``cursor`` is none of ours.
     """
     after = _place(cursor)
     balance = read_account(books.store, user_id)
@@ -54,7 +59,10 @@ def lots(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
 
 
 def _place(cursor: str) -> str:
-    """Return the key after which a page begins."""
+    """Return the lot's key in the cursor, or "" for the first page.
+
+    The page starts after that lot.
+    """
     if not cursor:
         return ""
     return str(cursors.opened(cursor, {"key": cursors.is_key})["key"])

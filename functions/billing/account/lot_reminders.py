@@ -1,4 +1,4 @@
-"""Tells customers of units that will expire soon: 7 days before and 1 day before, once each."""
+"""Sends events for units that expire in 7 days and in 1 day, once each."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,13 +15,17 @@ from billing.notices.notice import Notice, tell
 from billing.quota import lot_changes
 
 TOLD_AT_ONCE: Final = 20
-"""Lots that one transaction tells of: a row and an event each, beside those that it burns."""
+"""For how many lots one transaction sends an event. Each needs a row and an
+event, besides the rows of lots from which used units are subtracted.
+"""
 
 
 def marks(books: Books) -> Iterator[tuple[str, int]]:
-    """Yield the marks that a sweep reads, and how many seconds ahead of a lot's expiry.
+    """Yield each mark that a sweep must look for, with a time in seconds.
 
-    Where no events go out, lots are swept when they expire.
+    The mark is a value of the attribute ``open`` of lots. A lot with it is
+    due that long before its expiry: 0 means at its expiry. If the
+    deployment sends no events, all are 0.
     """
     yield MARKS[-1], 0
     for mark, before in zip(MARKS[:-1], REMINDERS, strict=True):
@@ -29,13 +33,14 @@ def marks(books: Books) -> Iterator[tuple[str, int]]:
 
 
 def tell_of_expiry(books: Books, user_id: str) -> None:
-    """Tell of the account's lots whose next reminder has come, each with what is left now.
+    """Send the event ``units.expiring`` for lots whose reminder is due.
 
-    All or nothing::
+    Each event has the units that are left now. All or nothing::
 
-        0    quotas   user, quota         told += events         if no event was told since
-        1..  quotas   user, lot#          reminded               if the lots are as read
-        ..   notices  user, 000000000007# an event for each lot
+        0    quotas   user, quota    told += events      if no other event
+                                                         was sent
+        1..  quotas   user, lot#     reminded            if unchanged
+        ..   notices  user, ...      an event for each lot
     """
     for _ in books.store.deadline.attempts():
         now = books.clock()
@@ -64,7 +69,7 @@ def tell_of_expiry(books: Books, user_id: str) -> None:
 
 
 def _soon(lots: Lots, now_epoch: int) -> Lots:
-    """Return the lots with free units of whose expiry the customer is to be told now."""
+    """Return the lots with free units whose next reminder is due now."""
     return tuple(
         lot
         for lot in lots

@@ -64,5 +64,8 @@ def answer_with(
 
 
 def values_of(request: Request, header: str) -> list[str]:
-    """Return the values of a header that is a list, without spaces."""
+    """Return the values of a header that is a comma-separated list.
+
+    Spaces are removed.
+    """
     return request.headers.get(header, "").replace(" ", "").split(",")

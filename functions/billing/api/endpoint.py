@@ -30,8 +30,9 @@ Lambda = Callable[[Mapping[str, Any], object], dict[str, Any]]
 IDS: Final = ("payment_id", "session_id", "debit_id", "hold_id", "key_id")
 """The members of an answer that go into the request's log line."""
 HOLD_CHARS: Final = 45
-"""That much of a hold's id is its own. The rest spells the user (holds.HoldId), and some issuers'
-users are e-mail addresses."""
+"""How much of a hold's id is logged. The rest has the user's id
+(holds.HoldId), which some issuers make from an e-mail address.
+"""
 UNKNOWN: Final = (
     "the outcome is not known yet; "
     "ask again, with the same Idempotency-Key where there is one"
@@ -42,28 +43,37 @@ RETRY_AFTER_SECONDS: Final = "1"
 
 
 def site_url(request: Request) -> str:
-    """Return the address of the page: the template's SiteUrl, or the API's own address.
+    """Return the URL of the page.
 
-    API Gateway fills in the API's address, so a caller cannot forge it.
+    It is the template's SiteUrl, or the API's own domain. API Gateway
+    fills in the API's domain, so a caller cannot forge it.
     """
     return container.settings().site_url or f"https://{request.domain}"
 
 
 def meter(request: Request) -> Meter:
-    """Return the Meter for debits and holds: the books, and the address where units are sold."""
+    """Return the Meter for debits and holds.
+
+    It has the Books, and the URL at which units are sold.
+    """
     return Meter(container.books(), site_url(request))
 
 
 def endpoint(act: Callable[[Request], Answer]) -> Lambda:
-    """Return a Lambda handler that calls ``act`` with the books and a request."""
+    """Return a Lambda handler that answers each request with ``act``.
+
+    The client of DynamoDB is created at the start, so ``act`` may use the
+    Books.
+    """
     in_init(connect)
     return static_endpoint(act)
 
 
 def static_endpoint(act: Callable[[Request], Answer]) -> Lambda:
-    """Return a Lambda handler for an act that does not use the books.
+    """Return a Lambda handler for an ``act`` that does not use the Books.
 
-    A caller's mistake is answered with 4xx, every other error with 5xx. No error is swallowed.
+    A caller's mistake is answered with 4xx, and every other error with 5xx
+    and a log line.
     """
 
     @functools.wraps(act)
@@ -110,7 +120,11 @@ def _answer(
 
 
 def _answer_retryable(error: RetryableError, request_id: str) -> dict[str, Any]:
-    """Answer 503: nothing was done (``busy``), or the outcome is unknown."""
+    """Return the 503 for a request that may be repeated.
+
+    Its code is ``busy`` if nothing was done, and ``outcome_unknown``
+    otherwise.
+    """
     count("outcome_unknown")
     if isinstance(error, NotDoneError):
         logger.warning("busy", why=str(error), request_id=request_id)
@@ -138,6 +152,6 @@ def _members(body: "Body") -> Mapping[str, Any]:
 
 
 def _flush() -> None:
-    """Metrics leave as one log line (EMF), without a call."""
+    """Write the metrics as one log line (EMF), without a call."""
     if metrics.metric_set:
         metrics.flush_metrics()

@@ -17,12 +17,17 @@ ENDPOINTS: Final = (
     "end_session_endpoint",
 )
 DISCOVERY_SECONDS: Final = 2.0
-"""An issuer answers in a tenth of that; a page without it still shows the plans."""
+"""How long to wait for the sign-in issuer. It usually answers in a tenth of
+that, and without its answer the page still shows the plans.
+"""
 DISCOVERY_BYTES_MAX: Final = 64 * 1024
 
 
 def issuer() -> str:
-    """Return the address of the sign-in issuer. Raises an error that names a missing variable."""
+    """Return the URL of the sign-in issuer.
+
+    Raises SettingsError that names the missing variables.
+    """
     names = ("JWT_ISSUER", "JWT_CLIENT_ID")
     faults = [name for name in names if not os.environ.get(name, "").strip()]
     if faults:
@@ -33,9 +38,10 @@ def issuer() -> str:
 
 @cache
 def discover() -> Mapping[str, str]:
-    """Return the issuer's ENDPOINTS. They are read once per container.
+    """Return the issuer's ENDPOINTS, by name.
 
-    A failure (OSError, TypeError, ValueError) is not remembered.
+    They are read once for each process. A failure (OSError, TypeError,
+    ValueError) is not cached.
     https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
     """
     url = f"{issuer().rstrip('/')}/.well-known/openid-configuration"
@@ -64,7 +70,7 @@ def endpoints() -> Mapping[str, str]:
 
 
 def origin(url: object) -> str:
-    """Return an address's origin, ``https://host:port``, or "" if it has none."""
+    """Return a URL's origin, ``https://host:port``, or "" without one."""
     if not isinstance(url, str):
         return ""
     match = re.match(r"https?://[A-Za-z0-9.:\[\]-]+(?=/|$)", url)

@@ -11,9 +11,10 @@ from billing.money import UNITS_MAX
 TEXT: Final = (
     r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$"
 )
-"""No control characters, and none that hide or reverse the text beside them.
+"""A text without control characters, and without those that hide or reverse
+other text.
 
-Python and every JSON Schema validator read this pattern alike.
+Python and every JSON Schema validator understand this pattern in the same way.
 """
 _RFC_3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)",
@@ -23,9 +24,10 @@ TIME_CHARS_MAX: Final = 40
 
 
 def whole(body: Mapping[str, Any], name: str, largest: int = UNITS_MAX) -> int:
-    """Return a value that is a whole number from 1 to ``largest``. Raises ``invalid_request``.
+    """Return the member ``name``, a whole number from 1 to ``largest``.
 
-    Numbers with a fraction, strings and booleans are refused.
+    Raises ``invalid_request`` for anything else, also for numbers with a
+    fraction, strings and booleans.
     """
     value = body[name]
     if (
@@ -43,7 +45,11 @@ def whole(body: Mapping[str, Any], name: str, largest: int = UNITS_MAX) -> int:
 def whole_or_null(
     body: Mapping[str, Any], name: str, least: int, largest: int
 ) -> int | None:
-    """Return a member that is a whole number in these bounds, or null."""
+    """Return the member ``name``, a whole number or None.
+
+    Raises ``invalid_request`` unless it is null or a number from ``least``
+    to ``largest``.
+    """
     value = body[name]
     if value is None:
         return None
@@ -57,9 +63,9 @@ def whole_or_null(
 
 
 def flag(body: Mapping[str, Any], name: str) -> bool:
-    """Return a member that is true or false, False where it is not there.
+    """Return the member ``name``, true or false. False if it is missing.
 
-    Raises ``invalid_request``.
+    Raises ``invalid_request`` for any other value.
     """
     value = body.get(name, False)
     if isinstance(value, bool):
@@ -68,9 +74,10 @@ def flag(body: Mapping[str, Any], name: str) -> bool:
 
 
 def text(body: Mapping[str, Any], name: str, longest: int) -> str:
-    """Return a value that is a string of 1 to ``longest`` characters.
+    """Return the member ``name``, a text of 1 to ``longest`` characters.
 
-    Raises ``invalid_request``.
+    Raises ``invalid_request`` for any other value and for characters that
+    are not printable.
     """
     value = body[name]
     if (
@@ -84,9 +91,10 @@ def text(body: Mapping[str, Any], name: str, longest: int) -> str:
 
 
 def moment(body: Mapping[str, Any], name: str) -> datetime | None:
-    """Return a member that is a time, RFC 3339, or None for null or no such member.
+    """Return the member ``name``, a time, or None if null or missing.
 
-    Raises ``invalid_request``. https://www.rfc-editor.org/rfc/rfc3339#section-5.6
+    Raises ``invalid_request`` unless it is written as in RFC 3339:
+    https://www.rfc-editor.org/rfc/rfc3339#section-5.6
     """
     value = body.get(name)
     if value is None:
@@ -104,9 +112,10 @@ def moment(body: Mapping[str, Any], name: str) -> datetime | None:
 
 
 def _is_printable(value: str) -> bool:
-    """Return whether DynamoDB and JSON can carry it.
+    """Return whether a text has only printable characters.
 
-    JSON can escape half a surrogate pair alone.
+    It must not have half of a surrogate pair either, which JSON can escape
+    but DynamoDB cannot store.
     """
     has_surrogate = any("\ud800" <= char <= "\udfff" for char in value)
     return bool(re.fullmatch(TEXT, value)) and not has_surrogate

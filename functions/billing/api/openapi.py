@@ -1,5 +1,6 @@
-"""Builds the OpenAPI 3.1 description of the API from the same limits and codes as the validation.
+"""Builds the OpenAPI 3.1 description of the API.
 
+It uses the same limits and error codes as the validation.
 https://spec.openapis.org/oas/v3.1.1.html
 """
 
@@ -97,22 +98,26 @@ def _described(row: Operation) -> Schema:
 
 
 def _good(row: Operation, good: Schema) -> Schema:
-    """Return the answers that are no refusals, by status."""
+    """Return the responses that are no errors, by status."""
     statuses = (row.status, row.also) if row.also else (row.status,)
     return {str(status): good for status in sorted(statuses)}
 
 
 def _security(who: str) -> list[Schema]:
-    """Return the ways to say who calls. A key goes into either of two headers."""
+    """Return the OpenAPI security requirements for a kind of caller.
+
+    An API key may be sent in either of two headers.
+    """
     if who == "key":
         return [{"key": []}, {"bearer_key": []}]
     return [{who: SCOPE_OF[who]}]
 
 
 def _refusals(row: Operation) -> Schema:
-    """Return the refusals by status: our codes, and API Gateway's own.
+    """Return the error responses by status: ours, and API Gateway's own.
 
-    API Gateway refuses by its throttle, its authorizer or a firewall before it.
+    API Gateway's come from its throttle, its authorizer, or a firewall in
+    front of it.
     """
     has_id = any(parameter["in"] == "path" for parameter in row.parameters)
     ours = [
@@ -142,10 +147,10 @@ def _refusals(row: Operation) -> Schema:
 
 
 def _refusal(codes: Sequence[str], *, is_gateways: bool) -> Schema:
-    """Return one refusal, with its codes in the description, for readers.
+    """Return one error response, with the codes in its description.
 
-    API Gateway's schema comes first: generated clients take the first of several, and that schema
-    accepts our problems too.
+    API Gateway's schema comes first, because generated clients use the
+    first of several, and that schema accepts our error answers too.
     """
     described, content = list(codes), {}
     if is_gateways:

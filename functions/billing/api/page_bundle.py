@@ -1,7 +1,8 @@
-"""Joins the page's ES modules into one script, so that a first visit loads one file.
+"""Joins the page's ES modules into one script.
 
-The modules in functions/site keep their imports and exports, so they stay readable. There is no
-external bundler and no generated file in git.
+So a first visit loads one file. The modules in functions/site keep their
+imports and exports, so they stay readable. No external bundler is needed, and
+no generated file is in git.
 """
 
 import re
@@ -48,7 +49,10 @@ def bundle(modules: Mapping[str, str], entry: str) -> str:
 
 
 def _check(name: str, modules: Mapping[str, str]) -> None:
-    """A name that its module does not export would be undefined, and nothing would say so."""
+    """Raise ValueError if the module imports a name that is not exported.
+
+    In the joined script such a name would just be undefined.
+    """
     for found in IMPORT.finditer(modules[name]):
         asked = {word.strip() for word in (found[2] or "").split(",")} - {""}
         if unknown := asked - set(_exports(modules[found[4]])):
@@ -65,9 +69,10 @@ def _exports(text: str) -> list[str]:
 
 
 def _scope(name: str, text: str) -> str:
-    """A function around a module keeps its names apart from the others'.
+    """Return the module's text as a function whose result are its exports.
 
-    What it returns are its exports.
+    The function keeps the module's names apart from those of other
+    modules.
     """
     body = DEFAULT.sub(
         "const $default = ", EXPORT.sub(r"\1", IMPORT.sub(_take, text))

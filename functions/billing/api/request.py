@@ -40,13 +40,14 @@ class Request:
     route: str
     domain: str
     notes: dict[str, Any] = field(default_factory=dict)
-    """Ids and words for the request's log line."""
+    """Ids and error codes for the request's log line."""
 
     @classmethod
     def of(cls, event: Mapping[str, Any], fallback_id: str) -> "Request":
-        """Return the Request in a Lambda event, however malformed the event is.
+        """Return the Request in a Lambda event, even if it is malformed.
 
-        Header names become lower case.
+        ``fallback_id`` is the request id if the event has none. Header names
+        become lower case.
         """
         context = _mapping(event.get("requestContext"))
         http = _mapping(context.get("http"))
@@ -68,7 +69,11 @@ class Request:
 
     @property
     def user_id(self) -> str:
-        """Return the user's id, from the token's ``sub``. It never comes from the body."""
+        """Return the user's id, from the token's ``sub``.
+
+        It never comes from the body. Raises ``unauthorized`` if the token has
+        none, or one that is too long.
+        """
         subject = self.claims.get("sub")
         if (
             not isinstance(subject, str)
@@ -81,11 +86,12 @@ class Request:
         return subject
 
     def need_scope(self, scope: str = SCOPE) -> str:
-        """Return the token's ``sub`` if the token has this scope. Raises ``forbidden`` otherwise.
+        """Return the token's ``sub`` if the token has this scope.
 
-        A backend has a ``sub`` too: https://www.rfc-editor.org/rfc/rfc9068#section-2.2. API Gateway
-        checks the scope as well, in the same two claims: ``scope`` (RFC 9068), ``scp`` (Okta,
-        Entra).
+        Raises ``forbidden`` if it has not. The token of a backend has a
+        ``sub`` too: https://www.rfc-editor.org/rfc/rfc9068#section-2.2. API
+        Gateway also checks the scope, in the same two claims: ``scope`` (RFC
+        9068) and ``scp`` (Okta, Entra).
         """
         granted = scopes_in(self.claims.get("scope")) | scopes_in(
             self.claims.get("scp")
@@ -97,12 +103,13 @@ class Request:
         return self.user_id
 
     def body_bytes(self, largest: int) -> bytes:
-        """Return the body's bytes as they were sent.
+        """Return the bytes of the body, decoded if they came as base64.
 
-        Raises ``payload_too_large`` above ``largest``.
-
-        API Gateway encodes some content types as base64. It accepts bodies of up to 10 MB, and a
-        Function URL of up to 6 MB. A body over ``largest`` is refused before it is decoded.
+        Raises ``payload_too_large`` if they are more than ``largest``, and
+        ``invalid_payload`` for invalid base64. API Gateway encodes some
+        content types as base64. It accepts bodies of up to 10 MB, and a
+        Function URL of up to 6 MB. A body that is too large is refused before
+        it is decoded.
         """
         too_large = BillingError(
             "payload_too_large", f"a body has at most {largest} bytes"
@@ -128,9 +135,10 @@ class Request:
     def json_object(
         self, *names: str, optional: tuple[str, ...] = ()
     ) -> dict[str, Any]:
-        """Return the body, an object with exactly these members. Raises ``invalid_request``.
+        """Return the JSON object in the body.
 
-        ``optional`` ones may be missing.
+        Raises ``invalid_request`` unless it has exactly the members ``names``.
+        Members in ``optional`` may be there too.
         """
         raw = self.body_bytes(BODY_BYTES_MAX)
         try:
@@ -149,7 +157,11 @@ class Request:
         return body
 
     def idempotency_key(self) -> str:
-        """Return the Idempotency-Key header, or "" without one. Raises ``invalid_request``."""
+        """Return the Idempotency-Key header, or "" without one.
+
+        Raises ``invalid_request`` unless it has 1 to 255 printable ASCII
+        characters.
+        """
         key = self.headers.get("idempotency-key")
         if key is None:
             return ""
@@ -159,14 +171,20 @@ class Request:
         return key
 
     def presented_key(self) -> str:
-        """Return the API key in ``x-api-key``, or in ``Authorization`` after ``Bearer``, or ""."""
+        """Return the API key that the caller sent, or "".
+
+        It is in ``x-api-key``, or in ``Authorization`` after ``Bearer``.
+        """
         if key := self.headers.get("x-api-key"):
             return key
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" else ""
 
     def limit(self, default: int, largest: int) -> int:
-        """Return the query parameter ``limit`` of a list. Raises ``invalid_request``."""
+        """Return the query parameter ``limit``, or ``default`` without one.
+
+        Raises ``invalid_request`` unless it is a number from 1 to ``largest``.
+        """
         text = self.query.get("limit", str(default))
         is_number = (
             text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX
@@ -191,9 +209,10 @@ def _texts(value: object) -> dict[str, str]:
 
 
 def _headers(sent: Mapping[str, Any]) -> dict[str, str]:
-    """Return each header by its name in lower case.
+    """Return the headers by their name in lower case.
 
-    Format 2.0 has one value for each name: several are joined with commas.
+    Payload format 2.0 has one value for each name: several are joined with
+    commas.
     """
     return {
         str(name).lower(): value

@@ -1,6 +1,7 @@
-"""Builds the answers of the HTTP API, also for errors.
+"""Builds the answers of the HTTP API, including error answers.
 
-A ``Body`` is a dictionary or a dataclass of an answer. Dataclasses may be nested at any depth.
+A ``Body`` is a dictionary or a dataclass. Dataclasses may be nested at any
+depth.
 """
 
 import json
@@ -22,14 +23,16 @@ HEADERS: Final = {
     "strict-transport-security": "max-age=63072000",
     "x-content-type-options": "nosniff",
 }
-"""On every answer of ours:
-https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#security-headers."""
+"""The headers of each of our answers:
+https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#security-headers.
+"""
 
 
 def answer(status: int, body: "Body", request_id: str) -> dict[str, Any]:
-    """Return an answer in API Gateway's format, with its status code.
+    """Return an answer in API Gateway's format.
 
-    API Gateway takes an answer without a status code for a 200.
+    It always has a status code, because API Gateway treats an answer
+    without one as a 200.
     """
     headers = {**HEADERS, "x-request-id": request_id}
     text = ""
@@ -47,7 +50,11 @@ def answer(status: int, body: "Body", request_id: str) -> dict[str, Any]:
 
 
 def problem(error: BillingError, request_id: str) -> dict[str, Any]:
-    """Return an error's answer with a stable code: https://www.rfc-editor.org/rfc/rfc9457."""
+    """Return the answer for an error, with the error's stable code.
+
+    Its format is a problem document:
+    https://www.rfc-editor.org/rfc/rfc9457.
+    """
     body = {
         "type": "about:blank",
         "title": error.code.replace("_", " ").capitalize(),

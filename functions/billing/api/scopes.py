@@ -1,16 +1,20 @@
-"""The scopes that tokens must have, and those that a token's claims grant."""
+"""Defines the scopes that tokens must have, and reads a token's scopes."""
 
 from typing import Final
 
 SCOPE: Final = "quota.write"
 GRANT_SCOPE: Final = "quota.grant"
-"""Its own scope: a leaked token that spends cannot give units away."""
+"""The scope for grants. It is separate, so that a leaked token for debits
+cannot grant units.
+"""
 
 
 def scopes(scope: str) -> frozenset[str]:
-    """Return a scope as template.yaml's routes ask for it.
+    """Return the names under which a token may have this scope.
 
-    It is bare, or behind the name of Cognito's resource server.
+    For ``quota.write`` they are that and ``topup/quota.write``, which has
+    the name of Cognito's resource server before it. The routes in
+    template.yaml ask for the same names.
     """
     return frozenset({scope, f"topup/{scope}"})
 
@@ -19,9 +23,10 @@ SCOPES: Final = scopes(SCOPE)
 
 
 def scopes_in(claim: object) -> set[str]:
-    """Return the scopes in a claim: separated by spaces, or a list.
+    """Return the scopes in a token's claim.
 
-    API Gateway passes a list as the text ``[a b]``.
+    They are separated by spaces, or in a list, which API Gateway passes as
+    the text ``[a b]``.
     """
     if isinstance(claim, list):
         return {scope for scope in claim if isinstance(scope, str)}

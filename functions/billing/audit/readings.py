@@ -1,8 +1,9 @@
-"""Audits the books: recomputes an account from its ledger, its payments and its open holds.
+"""Reads all rows of an account, to check the account against them.
 
-A scan reads a table during concurrent writes, so its figures of one account may be inconsistent. A
-difference found by a scan is a suspicion. ``settled_tally`` reads the account until two readings
-agree, and confirms it. Nothing is repaired here.
+A scan reads a table during concurrent writes, so its figures of one account
+may be inconsistent, and a difference that it finds is only a suspicion.
+``settled_tally`` then reads the account until two readings agree. Nothing is
+repaired here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,15 +21,18 @@ from billing.storage.keys import REFERENCE, reference_key, user_key
 from billing.storage.writes import Table
 
 TABLES: Final[tuple[Table, ...]] = ("ledger", "payments", "quotas", "keys")
-"""The tables that an account has rows in."""
+"""The tables in which an account has rows."""
 READINGS_MAX: Final = 20
-"""The first two readings agree, unless the account buys or places holds concurrently."""
+"""How often an account is read at most. The first two readings agree, unless
+the account buys or places holds at that time.
+"""
 
 
 def settled_tally(store: Store, user_id: str) -> Tally | None:
-    """Return the account's tally once two readings agree, apart from debits.
+    """Return the account's tally once two readings agree.
 
-    Returns None if the account kept changing. The caller can try again later.
+    Debits may happen in between. Returns None if the account kept
+    changing. The caller can try again later.
     """
     before: Tally | None = None
     for _ in range(READINGS_MAX):
@@ -40,9 +44,10 @@ def settled_tally(store: Store, user_id: str) -> Tally | None:
 
 
 def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
-    """Yield the ids of the payments on which an account's ledger and payments disagree.
+    """Yield the payments on which an account's ledger and payments differ.
 
-    Yields payment ids, or the id of what was paid where there is no payment.
+    It yields payment ids, or the id of the session or payment intent if
+    there is no payment for it.
     """
     funded: dict[str, int] = {}
     for item in store.pages("ledger", user_id):
@@ -59,7 +64,10 @@ def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
 
 
 def _reading(store: Store, user_id: str) -> Tally:
-    """Read an account once. Each half has a deadline of its own, for large accounts."""
+    """Read all rows of an account once, and return its tally.
+
+    Each half has its own deadline, because large accounts take long.
+    """
     tallies = Tallies()
     store.deadline.begin()
     for item in store.pages("payments", user_key(user_id), "pay_"):
@@ -81,7 +89,11 @@ def _reading(store: Store, user_id: str) -> Tally:
 
 
 def _holds_and_lots(store: Store, user_id: str) -> Iterator[Item]:
-    """Yield an account's open holds and its lots, whose keys are neighbours."""
+    """Yield an account's open holds and its lots.
+
+    One query reads both, as their keys are neighbours. A lot is the units
+    of one purchase or grant.
+    """
     after: Item | None = None
     while True:
         page = store.query(
@@ -96,9 +108,10 @@ def _holds_and_lots(store: Store, user_id: str) -> Iterator[Item]:
 def reference(
     store: Store, payment: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """Return the row that leads from a stored payment's intent to it, or None.
+    """Return the reference row of a stored payment, or None.
 
-    A payment of nothing has no intent.
+    The reference row leads from the payment intent to this payment. A
+    payment of nothing has no intent.
     """
     intent = (
         payment.get("payment_intent")

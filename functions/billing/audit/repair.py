@@ -1,10 +1,11 @@
-"""Repairs an account of which a restore kept only parts.
+"""Repairs an account after a restore from which some tables are older.
 
-It repairs payments from Stripe, the ledger from the payments, and the balance from the ledger. It
-runs only when an operator asks for it (``topup ledger verify --repair``). It only adds entries and
-never changes one. DynamoDB restores one table at a time:
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery.html. Debits
-after the time of the balance's restore are lost. The customer keeps those units.
+It repairs payments from Stripe, the ledger from the payments, and the balance
+from the ledger. It runs only if an operator asks for it (``topup ledger verify
+--repair``). It only adds ledger entries and never changes one. Debits after
+the time to which the balance was restored are lost, so the customer keeps
+those units. DynamoDB restores one table at a time:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery.html
 """
 
 from collections.abc import Iterator
@@ -25,16 +26,17 @@ from billing.stripe_api.outcomes import StripeNotFoundError
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """The repairs of one account, one sentence each."""
+    """What was repaired on one account, in one sentence each."""
 
     user_id: str
     acts: tuple[str, ...]
 
 
 def repair_account(job: Run, user_id: str) -> Repaired:
-    """Repair one account. Idempotent: a second call changes nothing.
+    """Repair one account, and return what was done. Idempotent.
 
-    If ``job.repair`` is False, nothing is written, and the sentences say what would be done.
+    If ``job.repair`` is False, nothing is written, and the sentences say
+    what would be done.
     """
     differences = _repair_payments(job, user_id)
     acts = [_act(difference) for difference in differences]
@@ -62,7 +64,10 @@ def _act(difference: Difference) -> str:
 
 
 def _repair_payments(job: Run, user_id: str) -> list[Difference]:
-    """Settle the payments on which ledger and payments disagree as Stripe shows them now."""
+    """Settle the payments that differ from the ledger, as Stripe has them.
+
+    Returns the differences that were found.
+    """
     found: list[Difference] = []
     for name in list(disagreeing_payments(job.books.store, user_id)):
         job.books.store.deadline.begin()
@@ -84,9 +89,10 @@ def _missing_there(funding_id: str, payment_id: str) -> Difference:
 
 
 def _repair_references(job: Run, user_id: str) -> Iterator[str]:
-    """Write the lost rows that lead from payment intents to payments.
+    """Write lost reference rows again. Yield a sentence for each.
 
-    Without them, refunds and disputes of these payments would find no payment.
+    A reference row leads from a payment intent to its payment. Without it,
+    a refund or dispute would find no payment.
     """
     store = job.books.store
     for item in list(store.pages("payments", user_key(user_id), "pay_")):

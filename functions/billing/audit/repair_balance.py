@@ -1,4 +1,7 @@
-"""Recomputes an account's balance from its ledger, its open holds and its lots, and writes it."""
+"""Recomputes an account's balance from its other rows, and writes it.
+
+Those are its ledger, its open holds and its lots.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,10 +32,12 @@ COMPARED: Final = (
 
 
 def repair_balance(job: Run, user_id: str, unbooked: int = 0) -> Iterator[str]:
-    """Recompute the balance from ledger and open holds, and write it.
+    """Recompute the balance, write it, and yield a sentence per change.
 
-    Optimistic: written on condition that it is as it was read. ``unbooked``: units of entries that
-    a dry run has not written into the ledger.
+    It is computed from ledger, open holds and lots. DynamoDB refuses the
+    write if the balance has changed since it was read; then it is computed
+    again. ``unbooked`` are the units of entries that a dry run has not
+    written.
     """
     store = job.books.store
     store.deadline.begin()
@@ -110,7 +115,10 @@ def _recomputed(
 
 
 def _can_leave(lot: Lot) -> int:
-    """Return 1 for a lot that expires or can be voided: holds of its account name their lots."""
+    """Return 1 if the lot's units expire or can be voided, else 0.
+
+    If an account has such a lot, its holds must name their lots.
+    """
     return int(bool(lot.expires_at) or lot.source != "purchase")
 
 

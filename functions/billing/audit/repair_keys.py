@@ -1,7 +1,8 @@
-"""Repairs the use of API keys after a restore kept only parts: from the ledger, which is right.
+"""Repairs the use of API keys after a restore of some tables.
 
-A restored balance may have forgotten what a key used before entries that the ledger has. A restored
-table of keys may have forgotten what revoked keys used.
+The ledger is taken as right. A restored balance may lack what a key used
+before entries that the ledger has. A restored table of keys may lack what
+revoked keys used.
 """
 
 from collections import Counter
@@ -27,7 +28,11 @@ from billing.storage.writes import Write, equals
 
 
 def repair_keys(job: Run, user_id: str) -> Iterator[str]:
-    """Repair what the keys of an account used, one key after the other. Yields what was done."""
+    """Repair the use of each of an account's API keys.
+
+    Yields a sentence for each key that was repaired. Without
+    ``job.repair`` nothing is written.
+    """
     store = job.books.store
     booked = Counter[str]()
     for row in store.pages("ledger", user_id):
@@ -46,7 +51,12 @@ def repair_keys(job: Run, user_id: str) -> Iterator[str]:
 def _repair(
     job: Run, user_id: str, key_id: str, booked: int, revoked: int
 ) -> Iterator[str]:
-    """Make ``booked + more - day`` equal to what the key's own row has."""
+    """Make one API key's counters agree with the ledger.
+
+    Yields a sentence if they did not. ``booked`` is what ledger entries
+    show for the key, and ``revoked`` is the total in the key's own row.
+    ``booked + more - day`` of the bookmark must equal ``revoked``.
+    """
     store, name = job.books.store, name_of(key_id)
     store.deadline.begin()
     writes: tuple[Write, ...]
@@ -77,14 +87,21 @@ def _repair(
 
 
 def _counter(balance: Balance, name: str) -> str:
-    """Return the attribute that counts a key, "" where the balance has none."""
+    """Return the balance's attribute that counts an API key, or "".
+
+    ``name`` is the key's short name. It is "" if the balance does not
+    count the key.
+    """
     return next(
         (one for one in (used(name), gone(name)) if one in balance.keys), ""
     )
 
 
 class _Recount(NamedTuple):
-    """A key's counter and bookmark, before and after."""
+    """An API key's counter and bookmark, before and after a repair.
+
+    A bookmark is what the key had used when the day and the month began.
+    """
 
     counter: str
     mark: Bookmark
@@ -94,16 +111,22 @@ class _Recount(NamedTuple):
 
     @property
     def before(self) -> tuple[int, int]:
-        """Units when the day began, and since."""
+        """Return the units used before the day began, and since then."""
         return self.mark.day, self.used - self.mark.day
 
     @property
     def after(self) -> tuple[int, int]:
-        """The same as it should be."""
+        """Return the same two numbers, as they should be.
+
+        They are the units used before the day began, and those since then.
+        """
         return self.right.day, self.used_right - self.right.day
 
     def writes(self, user_id: str, balance: Balance) -> tuple[Write, ...]:
-        """Return the writes of the counter, of what is left of the limit, and of the bookmark."""
+        """Return the writes of the counter, the limit and the bookmark.
+
+        The limit's counter is what is left of the limit.
+        """
         name, per = self.counter[1:], self.mark.per
         add = {**BUMP, self.counter: self.used_right - self.used}
         if per and left(name) in balance.keys:
@@ -119,9 +142,11 @@ class _Recount(NamedTuple):
 def _recount(
     balance: Balance, mark: Bookmark, counter: str, booked: int
 ) -> _Recount:
-    """Begin the day where the ledger ends.
+    """Return an API key's counter and bookmark as they should be.
 
-    What the key used since stays, up to what the account used since.
+    ``booked`` is what the ledger shows for the key. Units that the key
+    used after that stay counted, but not more than the whole account has
+    used since its last entry.
     """
     total, day = balance.keys[counter], booked + mark.more
     since = min(max(0, total - day), balance.used - balance.itemised)
@@ -133,7 +158,7 @@ def _recount(
 def _rewrite(
     user_id: str, balance: Balance, uses: Uses, key_id: str, total: int
 ) -> tuple[Write, ...]:
-    """Return the writes of the total in the key's own row."""
+    """Return the writes that set the total in an API key's own row."""
     account = Write(
         "quotas", (user_id, "quota"), add=BUMP, must=(pin(balance),)
     )

@@ -1,4 +1,4 @@
-"""Books the entries that payments show and the ledger has lost."""
+"""Books entries that the ledger has lost, as the payments show them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,7 +17,11 @@ NOTE: Final = "written again after a restore"
 
 
 def book_lost_entries(job: Run, user_id: str) -> list[Entry]:
-    """Book the entries that paid payments show and the ledger has lost. Returns them."""
+    """Book the entries that the ledger has lost, and return them.
+
+    Paid payments show which ones there must be. Without ``job.repair``,
+    nothing is written.
+    """
     store = job.books.store
     booked = list(store.pages("ledger", user_id))
     found: list[Entry] = []
@@ -35,7 +39,10 @@ def book_lost_entries(job: Run, user_id: str) -> list[Entry]:
 def _lost(
     payment: Payment, booked: Sequence[Item], now: str
 ) -> Iterator[Entry]:
-    """Return the entries that this payment shows and the ledger lacks, under ids that are free."""
+    """Yield the entries that this payment shows and the ledger lacks.
+
+    Their ids are new, with numbers that no other entry has.
+    """
     about = [row for row in booked if _is_about(row, payment)]
     numbered = [
         _number(row["entry_id"]) for row in about if row["type"] != "funded"
@@ -71,7 +78,7 @@ def _lost(
 
 
 def _units(about: Sequence[Item], *kinds: str) -> int:
-    """Return the sum of the entries of these kinds."""
+    """Return the sum of units of the entries with these types."""
     return sum(row["units"] for row in about if row["type"] in kinds)
 
 
@@ -87,7 +94,10 @@ def _number(entry_id: str) -> int:
 
 
 def _book(job: Run, payment: Payment, lost: Sequence[Entry]) -> None:
-    """Write the entries alone: the balance has these units already, or is repaired next."""
+    """Write these entries, without a change of the balance.
+
+    The balance has these units already, or is repaired next.
+    """
     numbers = [
         _number(entry.entry_id) for entry in lost if entry.type != "funded"
     ]

@@ -1,4 +1,7 @@
-"""Adds rows to the tallies of their accounts."""
+"""Adds rows to the tallies of their accounts.
+
+A tally is the sums of one account's rows.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -31,7 +34,10 @@ class Tallies(dict[str, Tally]):
     """The tallies of many accounts, by user id."""
 
     def add(self, table: Table, item: Mapping[str, Any]) -> None:
-        """Add one row to its account's tally. Rows that move no units are ignored."""
+        """Add one row of a table to the tally of its account.
+
+        Rows that move no units are ignored.
+        """
         if table == "ledger":
             _add_entry(self._of(item["user_id"]), item)
         elif table == "payments" and item.get("phase") == int(Phase.PAID):
@@ -84,7 +90,10 @@ def _add_payment(tally: Tally, item: Mapping[str, Any]) -> None:
 
 
 def taken_back(payment: Mapping[str, Any]) -> int:
-    """The units that clawbacks moved: without those that had expired, which moved before."""
+    """Return the units that clawbacks of a payment moved.
+
+    Units that had expired before are not included.
+    """
     taken: int = payment["units_clawed_back"]
     expired: int = payment.get("units_expired", 0)
     return taken - expired
@@ -101,7 +110,10 @@ def _add_balance(tally: Tally, balance: Balance) -> None:
 
 
 def _add_uses(tally: Tally, uses: Uses) -> None:
-    """Count what no entry shows yet, less the counters: those stand on the balance."""
+    """Add the API keys' use that no ledger entry shows yet to the tally.
+
+    The counters of the balance are added elsewhere.
+    """
     for marks in (uses.live, uses.revoked):
         for name, mark in marks.items():
             units = mark.more - mark.day

@@ -1,4 +1,4 @@
-"""The sums of one account's rows, and the rules that they must keep."""
+"""Defines a tally: the sums of one account's rows, and the rules for them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -56,19 +56,26 @@ class Tally:
     lots_exact: int = 0
     # from the counters of API keys
     keys_used: int = 0
-    """By live keys, and by revoked ones that still stand on the balance."""
+    """The units used by live API keys, and by revoked ones whose counter is
+    still on the balance.
+    """
     keys_not_booked: int = 0
-    """What ``uses`` adds to ``keys_used`` to make it the use that no entry shows. Negative."""
+    """What the row ``uses`` adds to ``keys_used`` to make the use that no
+    ledger entry shows. Negative.
+    """
     keys_revoked: int = 0
-    """By revoked keys, in their own rows."""
+    """The units used by revoked API keys, from the keys' own rows."""
     keys_booked_weighed: int = 0
-    """In entries and in ``uses``, each key's units times its weight."""
+    """The units in ledger entries and in the row ``uses``, each multiplied by
+    its API key's weight.
+    """
     keys_revoked_weighed: int = 0
 
     def steady(self) -> tuple[int, ...]:
         """Return the figures that debits do not change.
 
-        A debit changes ``used`` and ``remaining`` together, in one row that is always consistent.
+        A debit changes ``used``, ``remaining`` and a key's counter together,
+        in one row that is always consistent.
         """
         moving = ("used", "remaining", "keys_used")
         return tuple(
@@ -76,7 +83,7 @@ class Tally:
         )
 
     def differences(self, user_id: str) -> Iterator[Difference]:
-        """Return every rule that the account breaks."""
+        """Yield a Difference for each rule that the account breaks."""
         rules = {
             **self._sums(),
             **self._of_payments(),
@@ -88,7 +95,10 @@ class Tally:
                 yield Difference(user_id, rule, expected, found)
 
     def _sums(self) -> dict[str, tuple[int, int]]:
-        """What ledger, holds, lots and balance must agree on: expected and found, by rule."""
+        """Return the rules on which ledger, holds, lots, balance must agree.
+
+        Each rule, a sentence, has the expected and the found number.
+        """
         in_ledger = self.total - self.itemised
         unused, rest = (
             self.total - self.used,
@@ -112,7 +122,10 @@ class Tally:
         }
 
     def _of_payments(self) -> dict[str, tuple[int, int]]:
-        """What payments and ledger must agree on: expected and found, by rule."""
+        """Return the rules on which payments and ledger must agree.
+
+        Each rule, a sentence, has the expected and the found number.
+        """
         return {
             "every paid payment is funded once": (
                 self.paid_count,
@@ -137,9 +150,11 @@ class Tally:
         }
 
     def _of_keys(self) -> dict[str, tuple[int, int]]:
-        """What ledger, counters and revoked keys must agree on: expected and found, by rule.
+        """Return the rules on which ledger and API keys' counters must agree.
 
-        Weighed, so that too much for one key does not make up for too little for another.
+        Each rule, a sentence, has the expected and the found number. Units are
+        multiplied by a number that only their API key has, so that too much
+        for one key does not hide too little for another.
         """
         by_keys = self.keys_used + self.keys_revoked
         since = self.keys_used + self.keys_not_booked
@@ -160,7 +175,10 @@ class Tally:
         }
 
     def _bounds(self) -> dict[str, tuple[int, int]]:
-        """What the balance must be by itself: expected and found, by rule."""
+        """Return the rules that the balance must keep by itself.
+
+        Each rule, a sentence, has the expected and the found number.
+        """
         debt_beside_units = (
             min(self.debt, self.remaining) if self.remaining > 0 else 0
         )

@@ -1,1 +1,1 @@
-"""What a buyer calls: checkout, confirmation, the list of payments."""
+"""What a buyer calls: create a checkout, confirm it, list payments."""

@@ -24,9 +24,10 @@ def create(
 ) -> dict[str, Any]:
     """Record a payment, create its Checkout Session, and return both.
 
-    ``key`` is the caller's Idempotency-Key or "". Calls under one key create one payment.
-    ``customer``: whose card is saved, None to save none. A checkout makes two calls to DynamoDB and
-    one to Stripe.
+    ``key`` is the caller's Idempotency-Key or "". Calls with the same key
+    create one payment. ``customer`` returns the customer at Stripe to whom
+    the card is saved; None saves no card. A checkout makes two calls to
+    DynamoDB and one to Stripe.
     """
     order = Order(user_id, plan, saves_card=customer is not None)
     payment = record(books, order, key)
@@ -38,7 +39,10 @@ def create(
 
 
 def _answer(payment: Payment) -> dict[str, Any]:
-    """Return the first answer. A repeat gets the same, whatever became of the payment since."""
+    """Return the answer to a checkout.
+
+    A repeat gets the same answer, even if the payment has changed since.
+    """
     return {
         "payment_id": payment.payment_id,
         "session_id": payment.session_id,

@@ -1,6 +1,7 @@
-"""Confirms a payment with Stripe for the success page, so that the buyer sees a fresh balance.
+"""Asks Stripe about a payment for the success page.
 
-It settles the payment in the same way as the webhook.
+So the buyer sees the new balance, even if the webhook has not come yet. It
+settles the payment in the same way as the webhook.
 """
 
 from collections.abc import Callable
@@ -23,10 +24,11 @@ def confirm(
     name: str,
     missing: Callable[[StripeNotFoundError, Payment], None] = lambda *_: None,
 ) -> Payment:
-    """Ask Stripe for the session, settle it, and return the payment as it is now, paid or not.
+    """Ask Stripe about a payment, settle it, and return it, paid or not.
 
-    ``missing`` is called when Stripe does not know a session that we made. The key then belongs to
-    another account or mode.
+    ``name`` is the id of the payment, session or intent. ``missing`` is
+    called if Stripe does not know a session that we made: our secret key
+    then belongs to another Stripe account or mode.
     """
     payment = find(books, user_id, name)
     if payment.phase is Phase.PAID or not payment.funding_id:
@@ -44,7 +46,11 @@ def confirm(
 
 
 def receipt_url(books: Books, gateway: Gateway, user_id: str, name: str) -> str:
-    """Return the address of a payment's receipt. Raises ``not_found`` for an unpaid payment."""
+    """Return the URL of a payment's receipt at Stripe.
+
+    ``name`` is the id of the payment, session or intent. Raises
+    ``not_found`` if it has no receipt, because nothing was paid.
+    """
     payment = find(books, user_id, name)
     try:
         url = (

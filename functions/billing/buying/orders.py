@@ -1,4 +1,4 @@
-"""Records the payment of an order, once under each Idempotency-Key."""
+"""Records the payment of an order, once for each Idempotency-Key."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,17 +18,21 @@ from billing.storage.keys import user_key
 from billing.storage.writes import Write, absent, creates, equals
 
 REMEMBERED_SECONDS: Final = 23 * 3600
-"""Stripe keeps an idempotency key for at least 24 hours. After that, a retry may make a second
-session for one payment.
+"""How long Stripe surely remembers our idempotency key. Stripe keeps it for at
+least 24 hours; this is one hour less, for the difference of the clocks and
+for the request itself. A later repeat could make a second session for one
+payment.
 
-One hour less, for the difference of the clocks and for the request itself:
-https://docs.stripe.com/api/idempotent_requests.
+https://docs.stripe.com/api/idempotent_requests
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a caller asks for: the same under one Idempotency-Key."""
+    """What a caller asks to buy.
+
+    Repeats with one Idempotency-Key must ask for the same.
+    """
 
     user_id: str
     plan: Plan
@@ -36,12 +40,15 @@ class Order:
 
     @property
     def body(self) -> dict[str, Any]:
-        """What is kept under the key to compare a repeat with."""
+        """Return what is stored to compare a later repeat with."""
         saves = {"remember_card": True} if self.saves_card else {}
         return {"plan": self.plan.id, **saves}
 
     def is_repeated_by(self, under_key: Item) -> bool:
-        """Whether what stands under the key is of the same order."""
+        """Return whether the stored row is of the same order.
+
+        ``under_key`` is the row for the caller's Idempotency-Key.
+        """
         kept = (under_key["plan"], under_key.get("remember_card", False))
         return kept == (self.plan.id, self.saves_card)
 
@@ -49,21 +56,26 @@ class Order:
 def record(
     books: Books, order: Order, key: str, instead_of: str = ""
 ) -> Payment:
-    """Record a new payment under the key, or go on with the one that the key leads to.
+    """Return a new payment, or the one stored for the Idempotency-Key.
 
-    ``instead_of``: the payment to which the key must still lead, and leads no longer then. What
-    stands under the key, and what a repeat does::
+    ``key`` is the caller's Idempotency-Key or "". ``instead_of`` is the id
+    of a payment that the key leads to and that the new one replaces. What
+    a repeat does depends on what is stored for the key::
 
-        under the key                              a repeat
-        nothing                                    records a new payment
-        another order: its plan, or its card       409 idempotency_conflict
-        a payment with a session                   answers that session again
-        paid, being paid, or failed, no session    409 idempotency_conflict
-        no session, Stripe remembers our key       asks Stripe again under the same key
-        no session, and expired or too old         records a new payment at today's price
+        stored for the key                  a repeat
+        nothing                             records a new payment
+        another plan or remember_card       409 idempotency_conflict
+        a payment with a session            answers that session again
+        no session; paid, being paid or     409 idempotency_conflict
+          failed
+        no session; Stripe remembers our    asks Stripe again with the
+          key                                 same key
+        no session; expired or too old      records a new payment at
+                                              today's price
 
-    A payment without a session is one whose answer never reached the caller. A new one is safe then
-    only because Stripe cannot be asked for the old one any more: no payment has two sessions.
+    If a payment has no session, its answer never reached the caller. A new
+    payment is recorded only when Stripe can no longer be asked for the old
+    one. So no payment gets two sessions.
     """
     now, user_id = books.clock(), order.user_id
     payment = Payment.of(order.plan, new_id("pay", now), user_id, stamp(now))
@@ -95,7 +107,10 @@ def record(
 
 
 def _repeat(books: Books, order: Order, key: str, under_key: Item) -> Payment:
-    """Return the payment that a repeat goes on with: see the table of _record."""
+    """Return the payment for a repeat: see the table in record.
+
+    Raises ``idempotency_conflict``, or records a new payment.
+    """
     if not order.is_repeated_by(under_key):
         detail = (
             "this Idempotency-Key was used with another body; "
@@ -118,7 +133,10 @@ def _repeat(books: Books, order: Order, key: str, under_key: Item) -> Payment:
 
 
 def find_payment(books: Books, user_id: str, payment_id: str) -> Payment:
-    """Return a payment that a row leads to. Raises OutcomeUnknownError where it is not there."""
+    """Return a payment to which a stored row leads.
+
+    Raises OutcomeUnknownError if there is no such payment.
+    """
     item = books.store.get("payments", (user_key(user_id), payment_id))
     if item is None:
         message = f"payment {payment_id} is named by a key but is not there"

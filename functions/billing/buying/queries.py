@@ -10,14 +10,19 @@ from billing.payments.payment import Payment
 from billing.storage.keys import user_key
 
 ID_CHARS_MAX: Final = 255
-"""Of a payment's, session's or payment intent's id. Stripe's are not longer:
-https://docs.stripe.com/upgrades"""
+"""The most characters of the id of a payment, session or payment intent.
+Stripe's ids are not longer: https://docs.stripe.com/upgrades
+"""
 
 
 def payments(
     books: Books, user_id: str, limit: int, cursor: str
 ) -> dict[str, Any]:
-    """Return one page of a user's payments. Payment ids sort by time, so no index is needed."""
+    """Return one page of a user's payments, newest first.
+
+    ``cursor`` is "" for the first page. Payment ids sort by time, so no
+    index is needed.
+    """
     after = None
     if cursor:
         place = opened(cursor, {"id": _is_payments})
@@ -38,9 +43,11 @@ def payments(
 
 
 def find(books: Books, user_id: str, name: str) -> Payment:
-    """Return a user's own payment by its id, its session's or its intent's.
+    """Return a user's own payment.
 
-    ``not_found`` also for another user's. An intent leads to its payment once that is paid.
+    ``name`` is its id, or the id of its session or payment intent. A
+    payment intent is found only once it is paid. Raises ``not_found`` if
+    there is none, and for another user's payment.
     """
     owner = user_key(user_id)
     if not name.isascii() or len(name) > ID_CHARS_MAX:
@@ -62,5 +69,8 @@ def find(books: Books, user_id: str, name: str) -> Payment:
 
 
 def _is_payments(value: object) -> bool:
-    """Return whether a page can start after this id: DynamoDB refuses others."""
+    """Return whether a page of payments can start after this value.
+
+    It must be a payment id. DynamoDB refuses others.
+    """
     return is_key(value) and str(value).startswith("pay_")

@@ -1,4 +1,4 @@
-"""What Stripe is asked for: the parameters of a payment's Checkout Session."""
+"""Builds the parameters with which Stripe is asked for a Checkout Session."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,17 +14,20 @@ if TYPE_CHECKING:  # its import takes longer than the rest of a checkout
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """The stack's settings for checkouts. Addresses never come from the caller."""
+    """The stack's settings for checkouts.
+
+    URLs come from these settings, never from the caller.
+    """
 
     site_url: str
     stack_name: str
-    """Shown in Stripe's dashboard. Names are not unique."""
+    """Shown in Stripe's dashboard. Several stacks may have the same name."""
     deployment: str
     allow_promotion_codes: bool
     automatic_tax: bool
     invoice_creation: bool
     tax_behavior: TaxBehavior = "exclusive"
-    """Whether prices include tax, where ``automatic_tax`` is on."""
+    """Whether prices include tax. Used only with ``automatic_tax``."""
 
 
 def session_params(
@@ -32,8 +35,9 @@ def session_params(
 ) -> "SessionCreateParams":
     """Return Stripe's parameters for the Checkout Session of a payment.
 
-    ``customer``: whose card is saved, "" to save none.
-    The metadata goes on the payment intent too: Stripe does not copy it there.
+    ``customer`` is the customer at Stripe to whom the card is saved, or ""
+    to save none. The payment intent gets the same metadata, because Stripe
+    does not copy it from the session.
     https://docs.stripe.com/api/checkout/sessions/create
     """
     claims = metadata(shop.stack_name, shop.deployment, **payment.claims)
@@ -62,10 +66,12 @@ def session_params(
 
 
 def _saving(shop: Shop, customer: str) -> dict[str, Any]:
-    """The session's parameters that save the card to a customer, which the page tells the buyer.
+    """Return the session's parameters that save the card to a customer.
 
-    https://docs.stripe.com/payments/checkout/save-during-payment. Tax is computed for the address
-    of the customer, so the one that is typed in must become it:
+    Stripe's page tells the buyer.
+    https://docs.stripe.com/payments/checkout/save-during-payment. With
+    automatic tax, Stripe computes tax for the customer's address, so the
+    address that the buyer enters is stored on the customer:
     https://docs.stripe.com/tax/checkout.
     """
     saving: dict[str, Any] = {"customer": customer}
@@ -75,10 +81,11 @@ def _saving(shop: Shop, customer: str) -> dict[str, Any]:
 
 
 def _price(shop: Shop, payment: Payment, plan: Plan) -> dict[str, Any]:
-    """Stripe's ``price_data``.
+    """Return Stripe's parameter ``price_data`` for the plan.
 
-    With automatic tax, the tax behavior is required unless the account's tax settings have a
-    default. The tax code is the account's preset one:
+    With automatic tax, Stripe requires a tax behavior unless the account's
+    tax settings have a default. The tax code is the preset one of the
+    account:
     https://docs.stripe.com/tax/products-prices-tax-codes-tax-behavior
     """
     price: dict[str, Any] = {

@@ -1,6 +1,6 @@
-"""Asks Stripe for the session of a payment, and notes it on the payment.
+"""Creates the Checkout Session of a payment at Stripe, and stores it.
 
-The idempotency key for Stripe comes from the payment's id.
+The idempotency key that we send to Stripe is made from the payment's id.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,10 +26,14 @@ from billing.stripe_api.client import Gateway
 from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 
 FAULTS_MAX: Final = 2
-"""After how many of Stripe's 5xx, each retried under a new key, a request fails."""
+"""How many attempts are made to create a session, each with another
+idempotency key at Stripe, before the request fails.
+"""
 Customer = Callable[[str], str]
-"""Returns the customer whose card is saved. Given an id, it returns another customer instead: that
-one was deleted at Stripe."""
+"""Returns the id of the customer at Stripe to whom the card is saved. Its
+argument is "", or the id of one that was deleted at Stripe: then it returns
+another one.
+"""
 
 
 def make_session(
@@ -41,7 +45,11 @@ def make_session(
     *,
     customer: Customer | None,
 ) -> Payment:
-    """Ask Stripe for a session and note it on the payment. Raises ``stripe_unavailable``."""
+    """Create a session at Stripe, and store it on the payment.
+
+    Returns the payment. Raises ``stripe_unavailable`` if Stripe fails each
+    time.
+    """
     saves_to = customer("") if customer else ""
     for _ in range(FAULTS_MAX):
         params = session_params(shop, payment, plan, saves_to)
@@ -64,11 +72,12 @@ def make_session(
 
 
 def _begin_next_attempt(books: Books, payment: Payment) -> Payment:
-    """Count the attempt, which makes a new key to Stripe.
+    """Return the payment with its ``attempt`` raised by one, and store it.
 
-    Stripe would replay its fault under the old key for a day:
-    https://docs.stripe.com/api/idempotent_requests. If that fault left a session behind, its
-    address was never given to a buyer, and it expires unpaid.
+    So the next request has another idempotency key at Stripe. With the old
+    key, Stripe would replay its error for a day:
+    https://docs.stripe.com/api/idempotent_requests. If Stripe created a
+    session all the same, no buyer knows its URL, and it expires unpaid.
     """
     key = (user_key(payment.user_id), payment.payment_id)
     must = (exists("owner"), equals("attempt", payment.attempt))
@@ -84,9 +93,11 @@ def _begin_next_attempt(books: Books, payment: Payment) -> Payment:
 def _attach(
     books: Books, gateway: Gateway, payment: Payment, session: Mapping[str, Any]
 ) -> Payment:
-    """Note the session on the payment, and lead from the session's id to it.
+    """Store the session on the payment, and return the payment.
 
-    If a concurrent request attached another session, that one stays: a buyer may be paying it.
+    It also writes the row that leads from the session's id to the payment.
+    If a concurrent request has stored another session, that one stays,
+    because a buyer may be paying it.
     """
     assert session["url"], "a new session is open"  # noqa: S101 - Stripe's rule
     attached = replace(
@@ -115,11 +126,13 @@ def _attach(
 def _close_late_session(
     books: Books, gateway: Gateway, late: Payment
 ) -> Payment:
-    """Close our session after a lost race, and go on with the one that is attached.
+    """Expire our session after a lost race. Return the payment as stored.
 
-    An address is answered only once its session is attached, so no buyer has the late one's. Left
-    open it could only be paid beside the first. If closing fails, it expires within a day. If it is
-    paid all the same, settlement parks it for an operator or until the first has expired.
+    The payment has the session of a concurrent request. No buyer has our
+    session's URL, because a URL is answered only after its session is
+    stored. If it stayed open, the purchase could be paid twice. If
+    expiring it fails, it expires by itself within a day. If it is paid all
+    the same, settlement parks the event.
     """
     payment = find_payment(books, late.user_id, late.payment_id)
     with suppress(BillingError, StripeServerError, StripeNotFoundError):

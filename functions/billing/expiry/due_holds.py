@@ -12,12 +12,12 @@ from billing.quota.movement import come_in
 
 
 def holds_are_due(balance: Balance, now_epoch: int) -> bool:
-    """Return whether a hold may have expired. An expired hold counts as released."""
+    """Return whether a hold of this account may have expired."""
     return 0 < balance.holds_due <= now_epoch
 
 
 def with_released(balance: Balance, rows: Sequence[Item]) -> Balance:
-    """Return the balance after the holds in these rows are released."""
+    """Return the balance after the holds in ``rows`` are released."""
     units = sum(row["units"] for row in rows)
     balance = moved(balance, give_back(balance, held_by_key(rows)))
     back = come_in(balance, units).add
@@ -30,9 +30,9 @@ def with_released(balance: Balance, rows: Sequence[Item]) -> Balance:
 
 
 def as_if_given_back(books: Books, user_id: str, balance: Balance) -> Balance:
-    """Return the present balance, in which expired holds count as released. Writes nothing.
+    """Return the balance with expired holds counted as released.
 
-    Functions without permission to write use it.
+    It writes nothing, so functions without permission to write can use it.
     """
     for _ in books.store.deadline.attempts():
         now = epoch(books.clock())
@@ -48,7 +48,7 @@ def as_if_given_back(books: Books, user_id: str, balance: Balance) -> Balance:
 
 
 def expired_holds(books: Books, user_id: str, now_epoch: int) -> list[Item]:
-    """Return the rows of all expired holds."""
+    """Return the rows of all expired holds of a user."""
     found: list[Item] = []
     after: Item | None = None
     while True:
@@ -63,9 +63,10 @@ def expired_holds(books: Books, user_id: str, now_epoch: int) -> list[Item]:
 def _expired(
     books: Books, user_id: str, now_epoch: int
 ) -> tuple[list[Item], Balance]:
-    """Return the rows of all expired holds, and the balance that was read behind them.
+    """Return the rows of a user's expired holds, and the balance.
 
-    One query reads both: the holds' rows sort by expiry, and the balance's row comes after them.
+    One query reads both: the rows of holds sort by expiry, and the
+    balance's row comes after them.
     """
     found: list[Item] = []
     after: Item | None = None

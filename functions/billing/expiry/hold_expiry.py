@@ -17,10 +17,15 @@ from billing.quota.movement import come_in
 from billing.storage.writes import Write, creates, equals, exists
 
 EXPIRED_AT_ONCE: Final = 46
-"""Holds released in one transaction: two writes each, beside the account, what is taken with it
-and four rows of what that crosses, within DynamoDB's 100."""
+"""How many holds one transaction releases. Each needs two writes, and the
+account, a debit in the same transaction and the events that it causes need
+some, within DynamoDB's 100.
+"""
 CLOSED_KEPT_SECONDS: Final = 30 * 24 * 3600
-"""How long a closed hold answers ``hold_closed`` or replays, before it is not found."""
+"""How long a closed hold is remembered. Until then a repeated capture or
+release gets the same answer, and a different one gets ``hold_closed``.
+Afterwards the answer is ``not_found``.
+"""
 State = Literal["captured", "released", "expired"]
 """How a hold ended."""
 
@@ -30,21 +35,28 @@ class ExpiredHolds:
     """A batch of expired holds, with the writes that release them."""
 
     account: Write
-    """Refused if a hold was placed or released since ``before``, or if the debt has changed."""
+    """The write to the balance. DynamoDB refuses it if a hold was placed or
+    released since ``before``, or if the debt has changed.
+    """
     closing: tuple[Write, ...]
-    """Closes each hold; refused if a concurrent request has closed it."""
+    """The writes that close each hold. DynamoDB refuses them if a concurrent
+    request has closed it.
+    """
     before: Balance
-    """The account as it was seen."""
+    """The balance that was read."""
     after: Balance
-    """The account once this batch is released."""
+    """The balance after this batch is released."""
     notices: tuple[Notice, ...] = ()
-    """Units of lots that expired meanwhile."""
+    """Events for units that expired with their lot while a hold had them."""
 
     @classmethod
     def read(
         cls, books: Books, user_id: str, balance: Balance
     ) -> "ExpiredHolds":
-        """Return the holds that expired first, at most EXPIRED_AT_ONCE. Moves no units."""
+        """Return the writes that release the holds that expired first.
+
+        They are at most EXPIRED_AT_ONCE. Nothing is written yet.
+        """
         now = books.clock()
         page = books.store.query(
             "quotas", user_id, prefix="hold#", limit=EXPIRED_AT_ONCE + 1
@@ -78,9 +90,11 @@ class ExpiredHolds:
 def _close(
     books: Books, user_id: str, balance: Balance, rows: list[Item]
 ) -> tuple[Balance, list[Item], Closed]:
-    """Return the lots' part of the release of these holds, or of the first of them.
+    """Return the changes of lots when the holds in ``rows`` are released.
 
-    Where units of the account can expire, lots are read, and the balance may be read again.
+    A lot is the units of one purchase or grant. The result is the balance
+    that was read, the holds that fit into one transaction, and the
+    changes. Lots are read only on an account on which units can expire.
     """
     if not rows or not balance.lots_exact:
         units = sum(row["units"] for row in rows)
@@ -103,7 +117,12 @@ def _close(
 def _release(
     user_id: str, seen: Balance, rows: Sequence[Item], back: int, now: str
 ) -> Write:
-    """Return the account's part: held units come back, ``back`` of them to be spent."""
+    """Return the write to the balance that releases the holds in ``rows``.
+
+    It takes all of their units off ``held``, and adds ``back`` units that
+    can be spent again. The others have expired with their lot, or belong
+    to a voided grant.
+    """
     units = sum(row["units"] for row in rows)
     movement, of_keys = come_in(seen, back), give_back(seen, held_by_key(rows))
     return Write(
@@ -121,7 +140,11 @@ def _release(
 
 
 def _note_due(account: Write, next_due: int) -> Write:
-    """Return the account's write that moves ``holds_due`` on."""
+    """Return the balance's write with ``holds_due`` set to ``next_due``.
+
+    That is the next hold's expiry. With 0 the attribute is removed, as
+    there is no other hold.
+    """
     if next_due:
         return account._replace(set={**account.set, "holds_due": next_due})
     return account._replace(remove=("holds_due",))
@@ -157,8 +180,9 @@ def close(
 ) -> tuple[Write, Write]:
     """Return the writes that replace an open hold's row by a closed one.
 
-    They are atomic, so only one of several concurrent requests can close a hold. The closed row
-    keeps the result for later callers.
+    Both are in one transaction, so only one of several concurrent requests
+    can close a hold. ``captured`` is how many of its units were used. The
+    closed row keeps the result for repeats.
     """
     user_id, item = row["user_id"], row["item"]
     closed = {

@@ -1,7 +1,8 @@
-"""Lets go of units whose time is over.
+"""Removes units that have expired from the account.
 
-A lot that is due stops debits and holds, as an expired hold does. Who comes first takes its units
-off the account, with one ledger entry for each lot.
+A lot is the units of one purchase or grant. When a lot has expired, a debit or
+a hold must remove its units first, as it must release an expired hold. Each
+lot gets one ledger entry.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,33 +26,41 @@ from billing.storage.reader import PAGE_MAX
 from billing.storage.writes import Must, Write, equals
 
 EXPIRED_AT_ONCE: Final = 30
-"""Lots that expire in one transaction: a row, an entry and an event each, beside the account, what
-is taken with it and what that crosses, within DynamoDB's 100."""
+"""How many lots one transaction removes. Each needs a row, an entry and an
+event; the account, a debit in the same transaction and the events that it
+causes need some more, within DynamoDB's 100.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpiredLots:
-    """A batch of expired lots, as the writes of the transaction that lets go of them.
+    """A batch of expired lots, with the writes that remove their units.
 
-    It has the shape of ExpiredHolds, so that the same transaction may take units.
+    It has the same fields as ExpiredHolds, so that the same transaction
+    may also debit or hold.
     """
 
     account: Write
-    """Refused if a lot or ``used`` has changed since ``before``."""
+    """The write to the balance. DynamoDB refuses it if a lot or ``used`` has
+    changed since ``before``.
+    """
     closing: tuple[Write, ...]
-    """Each lot's row and entry."""
+    """The writes of each lot's row and ledger entry."""
     before: Balance
-    """The account as it was seen."""
+    """The balance that was read."""
     after: Balance
-    """The account without this batch's units."""
+    """The balance without the units of this batch."""
     notices: tuple[Notice, ...]
-    """One for each lot."""
+    """The event ``units.expired`` for each lot."""
 
     @classmethod
     def read(
         cls, books: Books, user_id: str, balance: Balance
     ) -> "ExpiredLots":
-        """Read the lots that expired first, at most EXPIRED_AT_ONCE. Nothing is written."""
+        """Return the writes that remove the lots that expired first.
+
+        They are at most EXPIRED_AT_ONCE. Nothing is written yet.
+        """
         now = books.clock()
         due, rest = _first_due(books, user_id, epoch(now))
         holdings = Holdings(user_id, balance, (*due, *rest), is_all=False)
@@ -78,12 +87,12 @@ class ExpiredLots:
 
 
 def lots_are_due(balance: Balance, now_epoch: int) -> bool:
-    """Whether a lot may have expired. Its units count as gone from that second."""
+    """Return whether a lot of this account may have expired."""
     return 0 < balance.lots_due <= now_epoch
 
 
 def expire_due(books: Books, user_id: str, balance: Balance) -> None:
-    """Let go of all expired lots, each once, even with concurrent requests.
+    """Remove all expired lots, each once, also in a race.
 
     The caller must read the balance again afterwards.
     """
@@ -111,9 +120,11 @@ def expire_due(books: Books, user_id: str, balance: Balance) -> None:
 def _commit_without_booked(
     books: Books, writes: Sequence[Write], refused: ConditionFailedError
 ) -> bool:
-    """Expire lots whose entries the ledger has already, as after a restore of the balance.
+    """Commit the writes without entries that the ledger already has.
 
-    Returns False where that was not why the write was refused.
+    That happens after the balance was restored from a backup. Returns
+    False, and writes nothing, if DynamoDB refused the writes for another
+    reason.
     """
     if any(writes[place].table != "ledger" for place in refused.old):
         return False
@@ -125,14 +136,21 @@ def _commit_without_booked(
 
 
 def _first_due(books: Books, user_id: str, now_epoch: int) -> tuple[Lots, Lots]:
-    """Return the first lots that are due, and the one after them, if any."""
+    """Return the lots that expired first, and the lot after them.
+
+    The second tuple is empty if there is no other lot.
+    """
     found = list(islice(_with_free(books, user_id), EXPIRED_AT_ONCE + 1))
     due = [lot for lot in found[:EXPIRED_AT_ONCE] if lot.has_expired(now_epoch)]
     return tuple(due), tuple(found[len(due) :])
 
 
 def _with_free(books: Books, user_id: str) -> Iterator[Lot]:
-    """Yield the lots with free units, in burn order. Lots that only holds have are not due."""
+    """Yield the lots with free units, the first to expire first.
+
+    Lots whose units are all in holds are left out: they are not removed
+    before the hold ends.
+    """
     after: Item | None = None
     while True:
         page = books.store.query(
@@ -151,7 +169,12 @@ def _with_free(books: Books, user_id: str) -> Iterator[Lot]:
 
 
 def _undisturbed(balance: Balance, units: int) -> tuple[Must, ...]:
-    """The lots are due, so no debit comes between: what was used before burns first."""
+    """Return the conditions for removing ``units`` of expired lots.
+
+    No lot and no use may have changed since ``balance`` was read, because
+    units that were used before the expiry must be subtracted from the lots
+    first.
+    """
     same_use = lot_changes.same("used", balance.used)
     enough = (Must("remaining", ">=", units),) if units else ()
     return (equals("lots_due", balance.lots_due), same_use, *enough)

@@ -1,6 +1,7 @@
-"""Computes an account as it counts now, for those who may only read.
+"""Computes an account as it is now, for callers that may only read.
 
-Expired holds count as released and expired lots as gone, whether or not that is written.
+Expired holds count as released, and expired lots (units of one purchase or
+grant) as gone, even if no write has done that yet.
 """
 
 from collections.abc import Sequence
@@ -22,17 +23,18 @@ from billing.quota.movement import come_in
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """An account as it counts now."""
+    """A balance and its lots, without expired holds and expired units."""
 
     balance: Balance
     lots: Lots
 
 
 def read(books: Books, user_id: str, balance: Balance) -> Balance:
-    """Return the balance as it counts now. ``balance`` was read before.
+    """Return the balance without expired holds and expired units.
 
-    No further call where nothing is due. One where only a hold is, on an account on which no unit
-    can expire.
+    ``balance`` was read before. If nothing has expired, no further call to
+    DynamoDB is made. If only a hold has, and no unit of the account can
+    expire, one call is made.
     """
     if not balance.lots_exact:
         return due_holds.as_if_given_back(books, user_id, balance)
@@ -44,9 +46,11 @@ def read(books: Books, user_id: str, balance: Balance) -> Balance:
 def read_with_lots(
     books: Books, user_id: str, balance: Balance, enough: int = lot_rows.ALL
 ) -> Present:
-    """Return the balance and the lots of one moment, as they count now.
+    """Return the balance and lots without expired holds and units.
 
-    They are all lots, or the first ones with ``enough`` free units where nothing is due.
+    Both are of the same moment. The lots are all lots, or, if nothing has
+    expired, the first ones with ``enough`` free units. A lot is the units
+    of one purchase or grant.
     """
     for _ in books.store.deadline.attempts():
         now = epoch(books.clock())
@@ -65,7 +69,8 @@ def read_with_lots(
 def _where_they_came_from(balance: Balance, holdings: Holdings) -> Lots:
     """Return the lots of an account on which no unit can expire.
 
-    Holds name no lots there, so what they have is shown where it came from.
+    Holds do not name lots there, so held units are shown in the lots from
+    which they came.
     """
     unspent = balance.remaining + balance.held
     spare = unspent + balance.unburned - balance.lots_left
@@ -75,7 +80,7 @@ def _where_they_came_from(balance: Balance, holdings: Holdings) -> Lots:
 
 
 def _same(one: Balance, other: Balance) -> bool:
-    """Return whether no lot and no hold changed between two reads of the balance."""
+    """Return whether lots and holds are the same in both balances."""
     return (one.lots_version, one.holds_due, one.holds_placed, one.held) == (
         other.lots_version,
         other.holds_due,
@@ -87,7 +92,11 @@ def _same(one: Balance, other: Balance) -> bool:
 def _as_if_up_to_date(
     holdings: Holdings, rows: Sequence[Item], now_epoch: int
 ) -> Present:
-    """Release these holds, and let go of expired lots, on paper."""
+    """Return the account as if expired holds and units were gone.
+
+    The holds in ``rows`` count as released, and units of expired lots as
+    removed. Nothing is written.
+    """
     balance, lots = holdings.balance, holdings.with_earlier
     if not balance.lots_exact:
         balance = due_holds.with_released(balance, rows)

@@ -1,6 +1,7 @@
-"""Brings an account up to date: releases expired holds, and lets go of expired lots.
+"""Brings an account up to date: releases expired holds, removes expired lots.
 
-The first request after their time handles both, in the order of their times.
+A lot is the units of one purchase or grant. The first request after an expiry
+does this, in the order of the expiries.
 """
 
 from billing.books import Books
@@ -14,18 +15,20 @@ from billing.quota.balance import Balance, read_account
 from billing.quota.lot_rows import Holdings
 
 Expired = ExpiredHolds | ExpiredLots
-"""A batch that the next write on the account may carry."""
+"""A batch of expired holds or lots, which the next write to the balance may
+include.
+"""
 
 
 def is_due(balance: Balance, now_epoch: int) -> bool:
-    """Return whether a hold or a lot may have expired."""
+    """Return whether a hold or a lot of this account may have expired."""
     return due_holds.holds_are_due(
         balance, now_epoch
     ) or lot_expiry.lots_are_due(balance, now_epoch)
 
 
 def read_expired(books: Books, user_id: str, balance: Balance) -> Expired:
-    """Return the first batch of what is due. Moves no units."""
+    """Return the first batch of expired holds or lots, without a write."""
     if _holds_come_first(balance):
         return ExpiredHolds.read(books, user_id, balance)
     return ExpiredLots.read(books, user_id, balance)
@@ -40,9 +43,10 @@ def _holds_come_first(balance: Balance) -> bool:
 def bring_up_to_date(
     books: Books, user_id: str, balance: Balance | None = None
 ) -> Balance:
-    """Release and let go of all that is due, and return the balance after that.
+    """Release expired holds, remove expired lots, return the balance.
 
-    One call where nothing is due, none where ``balance`` is what was seen.
+    A lot is the units of one purchase or grant. If nothing has expired, it
+    makes one call to DynamoDB, or none if ``balance`` was given.
     """
     for _ in books.store.deadline.attempts(pauses=False):
         balance = balance or read_account(books.store, user_id)
@@ -61,11 +65,13 @@ def bring_up_to_date(
 def read_to_change(
     books: Books, user_id: str, enough: int = 0, through: str = ""
 ) -> Holdings:
-    """Return an account's lots for a write that changes them, with nothing due.
+    """Return an account's balance and lots, for a write that changes them.
 
-    They have at least ``enough`` free units, or are all there are. They reach at least to the key
-    ``through``. Two calls, and more only where something is due, or more lots are to be burned
-    than one transaction can write.
+    Expired holds and lots (units of one purchase or grant) are removed
+    first. The lots have at least ``enough`` free units, or are all; they
+    include all up to the lot's key ``through``. It makes two calls to
+    DynamoDB, and more if something has expired or if used units are in
+    more lots than one transaction can write.
     """
     balance = bring_up_to_date(books, user_id)
     return lot_burning.read_burnable(books, user_id, balance, enough, through)

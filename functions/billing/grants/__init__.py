@@ -1,1 +1,1 @@
-"""Units that are given: by the seller's backend, by an operator, and to new customers."""
+"""Grants: free units from the seller's backend, an operator, or on welcome."""

@@ -1,4 +1,7 @@
-"""Grants as the seller's backend makes and voids them, under keys that are kept for ever."""
+"""Makes and voids grants for the seller's backend.
+
+A grant's idempotency key is kept for ever.
+"""
 
 from datetime import datetime
 from typing import Any, Final
@@ -23,20 +26,24 @@ from billing.quota.ledger import Entry
 from billing.storage.writes import Must, Write, absent, exists
 
 ID_CHARS: Final = 32
-"""Of a grant's id, which is made from the caller and the key."""
+"""The characters of a grant's id, after ``grant_``. It is a hash of the caller
+and the idempotency key.
+"""
 GRANT_ID_CHARS_MAX: Final = 100
 
 
 def grant_id_of(caller: str, key: str) -> str:
-    """Return the id of the grant that a caller makes under an Idempotency-Key."""
+    """Return the id of the grant for a caller's idempotency key."""
     return f"grant_{digest(caller, key)[:ID_CHARS]}"
 
 
 def give(books: Books, grant: Grant) -> dict[str, Any]:
-    """Book a grant, or answer a repeat as the first time, whenever it comes.
+    """Book a grant, and return the answer.
 
-    Raises ``idempotency_conflict`` for another body under the key, and ``invalid_request`` for an
-    expiry that is not in time.
+    A repeat gets the first answer again, however late it comes. Raises
+    ``idempotency_conflict`` if the idempotency key was used with another
+    body, and ``invalid_request`` if the grant is not valid, for example
+    because it has already expired.
     """
     if kept := books.store.get("quotas", grant.row):
         return _repeat(grant, kept)
@@ -56,21 +63,26 @@ def give(books: Books, grant: Grant) -> dict[str, Any]:
 
 
 def expiry_of(expires: datetime | None) -> int:
-    """Return the epoch second of a time, rounded up in the customer's favour. 0 for None."""
+    """Return the epoch second of an expiry, or 0 for None.
+
+    It is rounded up, in the customer's favour.
+    """
     return epoch_after(expires) if expires else 0
 
 
 def void(books: Books, grant_id: str) -> dict[str, Any]:
-    """Take back what is left of a grant, once. A repeat replays.
+    """Take back what is left of a grant, and return how many units.
 
-    What an open hold has of it is taken back when the hold ends. Raises ``not_found``.
+    A repeat gets the first answer again. Units in an open hold are taken
+    back when the hold ends. Raises ``not_found`` if there is no such
+    grant.
 
     All or nothing::
 
-        0    quotas  grant#id, grant   how much was taken          if it is not voided
-        1    quotas  user, quota       remaining, total            if the lots are as read
-        2..  quotas  user, lot#        the lot, and those burned   if they are as read
-        ..   ledger  user, voided:id   the entry, if units moved   if it is not booked
+        0    quotas  grant#id, grant  how much was taken   if not voided yet
+        1    quotas  user, quota      remaining, total     if lots unchanged
+        2..  quotas  user, lot#       the changed lots     if unchanged
+        ..   ledger  user, voided:id  the entry            if not booked yet
     """
     for _ in books.store.deadline.attempts():
         kept = books.store.get("quotas", grant_row(grant_id))
@@ -90,7 +102,10 @@ def void(books: Books, grant_id: str) -> dict[str, Any]:
 def _take_back(
     books: Books, grant_id: str, kept: Item
 ) -> tuple[int, tuple[Write, ...]]:
-    """Return what is taken back of a grant, and the writes that do it."""
+    """Return how many units are taken back, and the writes that do it.
+
+    ``kept`` is the grant's row.
+    """
     user_id, now = kept["customer"], stamp(books.clock())
     holdings = upkeep.read_to_change(books, user_id, through=kept["lot"])
     taken = burning.void(holdings.lots, kept["lot"])

@@ -1,6 +1,6 @@
-"""Books a grant: units that are given to a customer, or taken back, once per grant id.
+"""Books a grant: units given to a customer or taken away, once per grant id.
 
-The API, an operator and the welcome give units by the same code.
+The API, an operator and the welcome units use the same code.
 """
 
 from dataclasses import dataclass
@@ -31,18 +31,23 @@ def book(
     grant: Grant,
     beside: tuple[Write, ...] = (),
 ) -> dict[str, Any]:
-    """Book a grant as one ledger entry, and move its units. Idempotent under its id.
+    """Book a grant as one ledger entry, and return the answer.
 
-    Debt is paid first. Raises GrantError for more than there is to take, or an id that another
-    grant has, and OutcomeUnknownError when the deadline passes.
+    Idempotent: a grant id is booked once. The units pay debt first. Raises
+    GrantError if the grant takes more units than there are or if its id
+    belongs to another grant, and OutcomeUnknownError when the deadline
+    passes.
 
     All or nothing::
 
-        0    ledger  user, grant:id    the entry                   if it is not booked
-        1    quotas  grant#id, grant   whose it is, the answer     if the id is new
-        2    quotas  user, quota       remaining, debt, total      if they are as read
-        3..  quotas  user, lot#        the lot, and those burned   if they are as read
-        ..   ``beside``                for the welcome             raises what it refuses
+        0    ledger  user, grant:id   the entry               if not booked
+        1    quotas  grant#id, grant  user, lot, answer       if id is new
+        2    quotas  user, quota      remaining, debt, total  if unchanged
+        3..  quotas  user, lot#       the changed lots        if unchanged
+        ..   ``beside``               the caller's own writes
+
+    If DynamoDB refuses one of ``beside``, its ConditionFailedError is
+    raised.
     """
     for _ in books.store.deadline.attempts():
         now = books.clock()
@@ -76,14 +81,14 @@ def book(
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a grant moves, decided on the account as it was read."""
+    """What a grant changes, and the balance on which that is based."""
 
     balance: Balance
     movement: Movement
     writes: tuple[Write, ...]
 
     def has_refused_beside(self, refused: ConditionFailedError) -> bool:
-        """Whether one of the caller's own writes was refused."""
+        """Return whether DynamoDB refused one of the caller's own writes."""
         first = ROW_PLACE + 1 + len(self.writes)
         return any(place >= first for place in refused.old)
 
@@ -125,20 +130,31 @@ def _plan(books: Books, grant: Grant, now: datetime) -> _Plan:
 
 
 def find_booked(books: Books, grant: Grant) -> dict[str, Any] | None:
-    """Return the answer for a grant that was booked before, or None. Nothing is written."""
+    """Return the answer for a grant that was booked before, or None.
+
+    Nothing is written. Raises GrantError ``conflict`` if another grant has
+    its id.
+    """
     kept = books.store.get("ledger", (grant.user_id, grant.entry_id))
     return repeat(grant, kept) if kept else None
 
 
 def check_id(books: Books, grant: Grant) -> None:
-    """Raise GrantError where another grant has this id, whosever that is."""
+    """Raise GrantError ``conflict`` if another grant has this id.
+
+    It may be a grant to another customer.
+    """
     kept = books.store.get("quotas", grant.row)
     if kept and kept["body"] != grant.body:
         raise conflict(grant)
 
 
 def left_after(balance: Balance, grant: Grant) -> dict[str, int]:
-    """Return what remains, and the debt, once the grant is booked. Raises as ``book`` does."""
+    """Return ``remaining`` and ``debt`` as they are after the grant.
+
+    Raises GrantError ``not_enough`` if the grant takes more units than
+    there are.
+    """
     if grant.is_given:
         return _left(balance, come_in(balance, grant.units))
     return _left(balance, _take(balance, grant))
@@ -161,7 +177,12 @@ def _take(balance: Balance, grant: Grant) -> Movement:
 def _already(
     grant: Grant, refused: ConditionFailedError
 ) -> dict[str, Any] | None:
-    """Answer for an id that was booked before. None: that was not why the write was refused."""
+    """Return the answer if this grant was booked before, else None.
+
+    None means that DynamoDB refused the write for another reason. Raises
+    GrantError ``conflict`` if another grant has the id, and
+    OutcomeUnknownError if the grant's ledger entry was lost in a restore.
+    """
     if kept := refused.old.get(ENTRY_PLACE):
         return repeat(grant, kept)
     row = refused.old.get(ROW_PLACE)

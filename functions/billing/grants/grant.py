@@ -13,7 +13,7 @@ from billing.quota.ledger import Entry
 REASON_CHARS_MAX: Final = 500
 ID_CHARS_MAX: Final = 100
 YEARS_MAX: Final = 10
-"""How far ahead a grant may expire."""
+"""How many years ahead a grant may expire."""
 WELCOME: Final = "welcome"
 Kind = Literal["invalid", "not_enough", "conflict"]
 
@@ -21,12 +21,13 @@ Kind = Literal["invalid", "not_enough", "conflict"]
 class GrantError(Exception):
     """The grant cannot be booked, and nothing was written.
 
-    ``kind``: it makes no sense (``invalid``), it takes more than there is (``not_enough``), or its
-    id belongs to another grant (``conflict``). ``remedy`` says what to do.
+    ``kind`` is ``invalid``, ``not_enough`` (it takes more units than the
+    account has) or ``conflict`` (its id belongs to another grant).
+    ``remedy`` says what to do.
     """
 
     def __init__(self, kind: Kind, message: str, remedy: str) -> None:
-        """Both texts are sentences for an operator."""
+        """``message`` and ``remedy`` are sentences for an operator."""
         super().__init__(message)
         self.kind: Kind = kind
         self.remedy = remedy
@@ -34,7 +35,10 @@ class GrantError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What is to be booked. ``units`` is signed. ``expires_at``: epoch second, 0 for never."""
+    """A grant to book. ``units`` is negative to take units away.
+
+    ``expires_at`` is in epoch seconds. 0 means never.
+    """
 
     grant_id: str
     user_id: str
@@ -50,19 +54,28 @@ class Grant:
 
     @property
     def entry_id(self) -> str:
-        """The ledger's key: one grant is booked once only, for ever."""
+        """Return the id of the grant's ledger entry.
+
+        As it is always the same, one grant is booked only once.
+        """
         return WELCOME if self.source == WELCOME else f"grant:{self.grant_id}"
 
     @property
     def row(self) -> tuple[str, str]:
-        """The key of the row that finds the grant by its id, or a customer's welcome."""
+        """Return the table key of the row that records this grant.
+
+        It is found by the grant's id, or by the user for the welcome units.
+        """
         if self.source == WELCOME:
             return welcome_row(self.user_id)
         return grant_row(self.grant_id)
 
     @property
     def body(self) -> str:
-        """What a repeat under the same id must have in common."""
+        """Return a hash of the grant's contents.
+
+        A repeat with the same id must have the same hash.
+        """
         shown = (
             self.user_id,
             str(self.units),
@@ -72,7 +85,10 @@ class Grant:
         return digest(*shown)
 
     def entry(self, now: str) -> Entry:
-        """Return its entry in the ledger. Customers see the grant's id, not the reason."""
+        """Return the grant's ledger entry.
+
+        Customers see the grant's id in it, not the reason.
+        """
         return Entry(
             self.user_id,
             self.entry_id,
@@ -85,7 +101,11 @@ class Grant:
         )
 
     def lot(self, units: int, now: datetime) -> Lot:
-        """Return the lot in which ``units`` come in: fewer than were given where debt is paid."""
+        """Return the lot (units of one grant) that the grant adds.
+
+        ``units`` of it can be spent. They are fewer than were granted if some
+        pay debt.
+        """
         lot = Lot(
             lot_id=self.entry_id,
             source=self.source,
@@ -98,7 +118,7 @@ class Grant:
         return lot.begun(epoch(now))
 
     def check(self, now: datetime) -> None:
-        """Raise GrantError for a grant that makes no sense."""
+        """Raise GrantError ``invalid`` for a grant with an invalid member."""
         if not self.units or abs(self.units) > UNITS_MAX:
             remedy = (
                 f"give a whole number from 1 to {UNITS_MAX}, or a negative one"
@@ -135,7 +155,10 @@ class Grant:
 
 
 def _years_later(now: datetime) -> datetime:
-    """Return the same moment after YEARS_MAX years. The 29th of February becomes the 28th."""
+    """Return the same day and time YEARS_MAX years later.
+
+    The 29th of February becomes the 28th.
+    """
     try:
         return now.replace(year=now.year + YEARS_MAX)
     except ValueError:
@@ -143,10 +166,16 @@ def _years_later(now: datetime) -> datetime:
 
 
 def grant_row(grant_id: str) -> tuple[str, str]:
-    """Return the key of the row that finds a grant by its id. It is never deleted."""
+    """Return the table key of the row that finds a grant by its id.
+
+    The row is never deleted.
+    """
     return (f"grant#{grant_id}", "grant")
 
 
 def welcome_row(user_id: str) -> tuple[str, str]:
-    """Return the key of the row that keeps a customer's welcome. It is never deleted."""
+    """Return the table key of the row for a customer's welcome units.
+
+    The row is never deleted.
+    """
     return (user_id, WELCOME)

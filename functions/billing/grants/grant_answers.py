@@ -27,7 +27,11 @@ def as_answer(grant: Grant, left: dict[str, int]) -> dict[str, Any]:
 
 
 def repeat(grant: Grant, kept: Item) -> dict[str, Any]:
-    """Answer for an id that was booked before: by the same grant, or by another one."""
+    """Return the answer for a grant that was booked before.
+
+    ``kept`` is its ledger entry. Raises GrantError ``conflict`` if the
+    entry is of another grant.
+    """
     if (kept["units"], kept.get("note")) != (grant.units, grant.reason):
         before = f"{kept['units']:+d} units, {kept.get('note')!r}"
         message = f"the id {grant.grant_id} was used before: {before}"

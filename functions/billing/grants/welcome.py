@@ -1,6 +1,7 @@
-"""The welcome: free units for a new customer, once for ever, and a limited number of times a day.
+"""Gives a new customer free units, once, and to a limited number a day.
 
-Both limits are conditions of the transaction that gives the units, so that no race passes them.
+Both limits are conditions of the transaction that gives the units, so no race
+can exceed them.
 """
 
 from collections.abc import Mapping
@@ -16,12 +17,14 @@ from billing.payments.plan import Welcome
 from billing.storage.writes import Write, absent_or
 
 COUNTER_KEPT_SECONDS: Final = 30 * 24 * 3600
-"""How long a day's counter stays, for operators who ask how many came."""
+"""How long the count of a day is kept, for operators who ask how many
+customers came.
+"""
 REASON: Final = "the welcome of the catalogue"
 
 
 class Given(NamedTuple):
-    """The answer, and whether this call gave the units."""
+    """The answer, and whether this call gave the units or repeated."""
 
     answer: dict[str, Any]
     is_new: bool
@@ -33,9 +36,12 @@ def claim(
     welcome: Welcome | None,
     claims: Mapping[str, Any],
 ) -> Given:
-    """Give a new customer the catalogue's free units. A repeat gets the first answer.
+    """Give a new customer the welcome units of plans.json.
 
-    Raises ``not_found``, ``email_not_verified`` or ``welcome_closed_today``.
+    A repeat gets the first answer again. ``claims`` are those of the
+    customer's token. Raises ``not_found`` if no welcome units are offered,
+    ``email_not_verified``, or ``welcome_closed_today`` if the day's limit
+    is reached.
     """
     if welcome is None:
         raise BillingError("not_found", "there are no free units here")
@@ -76,7 +82,10 @@ def _grant(books: Books, user_id: str, welcome: Welcome) -> Grant:
 
 
 def _count(books: Books, welcome: Welcome) -> Write:
-    """Return the write that counts one more for today. Refused once the day is full."""
+    """Return the write that adds one to the count of today.
+
+    DynamoDB refuses it if the day's limit is reached.
+    """
     now = books.clock()
     return Write(
         "quotas",
@@ -88,9 +97,9 @@ def _count(books: Books, welcome: Welcome) -> Write:
 
 
 def _is_verified(claims: Mapping[str, Any]) -> bool:
-    """Whether the token says that the customer's e-mail address was verified.
+    """Return whether the customer's e-mail address was verified.
 
-    API Gateway hands claims over as texts.
+    ``claims`` are those of the token. API Gateway passes them as texts.
     https://openid.net/specs/openid-connect-core-1_0.html#StandardClaims
     """
     return claims.get("email_verified") in (True, "true")

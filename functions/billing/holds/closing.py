@@ -40,13 +40,14 @@ def release(meter: Meter, hold_id: str) -> ClosedHold:
 
 
 def _close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold:
-    """Close a hold once, retrying until the deadline.
+    """Close a hold once, and return the answer. Retry until the deadline.
 
-    Never tried once the hold has expired: every attempt looks at the clock first. DynamoDB cannot
-    compare with its own clock, so an attempt under way at that moment may still be carried out, up
-    to 3 s later by the client's timeouts. A reader may then have seen the units as released before
-    they were captured. They cannot have been spent: a request that spends them releases the hold
-    first, in a transaction that races with this one, and only one of the two succeeds.
+    An expired hold is not closed: each attempt checks our clock first.
+    DynamoDB cannot compare with its own clock, so an attempt that started
+    just before the expiry may still succeed up to 3 s later. Until then a
+    reader may have seen the units as released. They cannot have been
+    spent: a request that spends them first releases the hold, in a
+    transaction that races with this one, and only one of the two succeeds.
     """
     unclear = False
     for _ in books.store.deadline.attempts():
@@ -71,7 +72,11 @@ def _close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold:
 def _try_to_close(
     books: Books, hold: HoldId, state: Ended, units: int
 ) -> ClosedHold | None:
-    """Close or replay. None: look again, after housekeeping or a lost race."""
+    """Close a hold, or replay the answer if it is closed already.
+
+    Returns None if the caller must try again: a concurrent request came
+    first, or _keep_house had something to do.
+    """
     row = books.store.get("quotas", hold.open_row)
     if row is None:
         return _replay(
@@ -92,9 +97,12 @@ def _try_to_close(
 def _keep_house(
     books: Books, row: Item, balance: Balance, units: int, now: datetime
 ) -> bool:
-    """Do what must come before closing, and say whether that was anything.
+    """Do what must be done before the hold in ``row`` is closed.
 
-    Raises ``exceeds_hold``.
+    If the hold has expired, it is released. If a new day has begun, the
+    last day's use is booked. Returns whether one of these was done, so
+    that the caller must read again. Raises ``exceeds_hold`` if ``units``
+    is more than the hold has.
     """
     user_id = row["user_id"]
     if row["expires_at"] <= epoch(now):
@@ -114,7 +122,10 @@ def _keep_house(
 def _closing(
     books: Books, row: Item, balance: Balance, state: Ended, units: int
 ) -> tuple[Write, ...]:
-    """Return the writes that capture ``units`` of a hold and give the rest back."""
+    """Return the writes that close a hold.
+
+    ``units`` of it are captured, and the rest is given back.
+    """
     now, user_id, rest = books.clock(), row["user_id"], row["units"] - units
     balance, closed = _give_back_to_lots(books, row, balance, units)
     movement, captured = come_in(balance, closed.back), Captured(Movement({}))
@@ -145,7 +156,12 @@ def _closing(
 def _give_back_to_lots(
     books: Books, row: Item, balance: Balance, captured: int
 ) -> tuple[Balance, Closed]:
-    """Return the balance to go by, and what becomes of a hold's units. It may read lots."""
+    """Return the balance, and the changes of lots when a hold is closed.
+
+    A lot is the units of one purchase or grant. Lots are read only on an
+    account on which units can expire; the balance is then the one that was
+    read with them.
+    """
     if not balance.lots_exact:
         back = row["units"] - captured
         return balance, lot_holds.close_without_lots(balance, back)

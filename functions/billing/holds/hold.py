@@ -15,7 +15,7 @@ from billing.errors import (
 from billing.ids import USER_ID_CHARS_MAX
 
 ID_CHARS_MAX: Final = 1_500
-"""Of a hold's id: that of an account whose name has 255 letters of four bytes is the longest."""
+"""The longest hold id: for a user id of 255 letters with four bytes each."""
 _ID: Final = re.compile(
     rf"([0-9]{{12}})\.([0-9a-f]{{16}})\.(.{{1,{USER_ID_CHARS_MAX}}})", re.DOTALL
 )
@@ -46,14 +46,17 @@ class ClosedHold:
 
 @dataclass(frozen=True, slots=True)
 class HoldId:
-    """A hold's id: ``hold_`` and base64url of ``expiry.random.user``. It gives the row's key."""
+    """A hold's id, from which the key of its row is computed.
+
+    It is ``hold_`` and the base64url form of ``expiry.random.user``.
+    """
 
     user_id: str
     expires_at: int
     random: str
 
     def __str__(self) -> str:
-        """Return the id that callers see: opaque to them, without dots or padding."""
+        """Return the id as callers see it, without dots or padding."""
         plain = f"{self.expires_at:012d}.{self.random}.{self.user_id}"
         return "hold_" + base64.urlsafe_b64encode(
             plain.encode()
@@ -61,17 +64,23 @@ class HoldId:
 
     @property
     def open_row(self) -> tuple[str, str]:
-        """Return the key of the row while the hold is open. These keys sort by expiry."""
+        """Return the table key of an open hold's row.
+
+        These keys sort by the hold's expiry.
+        """
         return (self.user_id, f"hold#{self.expires_at:012d}#{self.random}")
 
     @property
     def closed_row(self) -> tuple[str, str]:
-        """Return the key of the row after the hold is closed."""
+        """Return the table key of the hold's row after the hold is closed."""
         return (self.user_id, f"closed#{self.expires_at:012d}#{self.random}")
 
     @classmethod
     def parse(cls, text: str) -> "HoldId":
-        """Return the parts of an id. Raises ``not_found`` for a text that is not one of our ids."""
+        """Return the parts of a hold's id.
+
+        Raises ``not_found`` for a text that is not one of our ids.
+        """
         try:
             body = text.removeprefix("hold_").encode("ascii")
             padded = body + b"=" * (-len(body) % 4)
@@ -88,5 +97,5 @@ class HoldId:
 
 
 def not_found() -> BillingError:
-    """Return the error for an id of no hold."""
+    """Return the error for an id with which no hold is found."""
     return BillingError("not_found", "there is no such hold")

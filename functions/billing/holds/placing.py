@@ -1,6 +1,6 @@
 """Places holds: sets units aside for a limited time.
 
-A hold is one row beside the account's ``held``.
+Each open hold has a row, and its units are counted in the balance's ``held``.
 """
 
 import secrets
@@ -38,8 +38,10 @@ def place(
 ) -> Hold:
     """Set ``units`` aside, or raise ``quota_exhausted`` and take nothing.
 
-    With ``at_least``, as many of ``units`` as remain, if they are so many. ``expires_in_seconds``:
-    1 to 86 400. The expiry is rounded up to a whole second.
+    With ``at_least``, all units that remain are set aside if they are
+    fewer than ``units`` and not fewer than ``at_least``.
+    ``expires_in_seconds`` is 1 to 86 400, and the expiry is rounded up to
+    a whole second. ``key`` is the customer's API key.
     """
 
     def transaction(attempt: Attempt) -> tuple[Hold, Balance]:
@@ -58,14 +60,17 @@ def place(
 
 
 def _commit(books: Books, attempt: Attempt, hold: HoldId) -> Balance:
-    """Commit one attempt, and the hold's row. Return what is left.
+    """Commit one attempt to place a hold. Return the balance after it.
 
     All or nothing::
 
-        0    user, quota     remaining -= units, held += units    if the units are there
-        1    user, hold#     units, expires_at, parts             if there is none
-        ..   user, lot#      free -= units, held += units         if it is as it was read
-        2..  what stands beside the account's write: see Attempt
+        0    user, quota   remaining -= units      if the units are there
+                           held += units
+        1    user, hold#   units, expires_at,      if there is no such row
+                           parts
+        ..   user, lot#    free -= units,          if unchanged since the
+                           held += units           read
+        2..  other rows of the attempt: see Attempt.beside
     """
     due, account = _keep_holds_due(attempt, hold.expires_at)
     of_lots = _take_from_lots(books, attempt)
@@ -86,7 +91,11 @@ def _commit(books: Books, attempt: Attempt, hold: HoldId) -> Balance:
 
 
 def _take_from_lots(books: Books, attempt: Attempt) -> Placed:
-    """Return which lots a hold takes its units from. One call where units can expire."""
+    """Return how many units a hold takes from each lot, and the writes.
+
+    A lot is the units of one purchase or grant. Lots are read, with one
+    call to DynamoDB, only on an account on which units can expire.
+    """
     balance, taking = attempt.balance, attempt.taking
     if not balance.lots_exact:
         must = lot_holds.name_no_lots(balance)
@@ -112,10 +121,12 @@ def _open(hold: HoldId, taking: Taking, parts: Parts) -> Write:
 
 
 def _keep_holds_due(attempt: Attempt, expires_at: int) -> tuple[int, Write]:
-    """Return the first expiry, and the account's write that keeps ``holds_due`` at it.
+    """Return the first expiry of an open hold, and the balance's write.
 
-    Its condition is on what the balance showed, so a concurrent hold that expires sooner is not
-    lost. An attempt that releases expired holds has that condition already.
+    The write sets ``holds_due`` to that expiry, on the condition that
+    ``holds_due`` is still as it was read. So a concurrent hold that
+    expires sooner is not lost. An attempt that also releases expired holds
+    has that condition already.
     """
     seen = attempt.balance.holds_due
     is_sooner = not seen or expires_at < seen

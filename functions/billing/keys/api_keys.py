@@ -29,17 +29,20 @@ from billing.storage.writes import Must, Write, absent, creates
 
 NAME_CHARS_MAX: Final = 100
 LISTED_MAX: Final = 1000
-"""Users who made more keys before there was a limit see these; as they revoke some, they see the
-rest."""
+"""How many API keys are listed. Users with more keys, from before there was a
+limit, see the rest after they revoke some.
+"""
 ACCOUNT_AT: Final = 3
-"""The balance's place in both transactions."""
+"""The place of the balance's write in both transactions."""
 NAME_AT: Final = 5
-"""The short name's place in the transaction that creates a key."""
+"""The place of the short name's write in the transaction that creates an API
+key.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey(Key):
-    """A new API key with its secret. Only this answer ever shows the secret."""
+    """A new API key with its secret, which is never shown again."""
 
     key: Annotated[str, Member(pattern="^tk_", description="shown this once")]
 
@@ -51,9 +54,11 @@ def create(
     name: str,
     limit: Limit | None = None,
 ) -> NewKey:
-    """Create an API key. Raises ``too_many_keys`` if the user has LIVE_MAX already.
+    """Create an API key, and return it with its secret.
 
-    The count is a condition of the write, so a race cannot exceed LIVE_MAX.
+    Raises ``too_many_keys`` if the user has LIVE_MAX keys already. The
+    count is a condition of the write, so that a race cannot exceed
+    LIVE_MAX.
     """
     secret, owner = secrets.token_urlsafe(32), user_key(user_id)
     for _ in books.store.deadline.attempts(pauses=False):
@@ -83,14 +88,16 @@ def create(
 def _creation(
     user_id: str, number: str, secret: str, row: Item, limit: Limit | None
 ) -> tuple[Write, ...]:
-    """Return the writes that make a key. All or nothing::
+    """Return the writes that create an API key. All or nothing::
 
-    0  keys    user#, key_      name, created_at, limit      if there is none
-    1  keys    key#, key        hash, user, name, limit      if there is none
-    2  keys    user#, count     live += 1                    if there is a place
-    3  quotas  user, quota      u = 0, r = the limit
-    4  quotas  user, uses       the key's id and window
-    5  keys    user#, name#     the key's id                 if the name was never used
+        0  keys    user#, key_    name, created_at, limit    if it is new
+        1  keys    key#, key      hash, user, name, limit    if it is new
+        2  keys    user#, count   live += 1                  if live < 32
+        3  quotas  user, quota    u = 0, r = the limit
+        4  quotas  user, uses     the key's id and window
+        5  keys    user#, name#   the key's id               if never used
+
+    ``u`` and ``r`` are the API key's counters: see quota/key_use.py.
     """  # noqa: D415 - a drawing follows
     owner, key_id = user_key(user_id), f"key_{number}"
     has_place = Must("live", "<", LIVE_MAX)
@@ -105,7 +112,7 @@ def _creation(
 
 
 def list_all(books: Books, user_id: str) -> list[Key]:
-    """Return a user's keys with their limits and use, oldest first."""
+    """Return a user's API keys with their limits and use, oldest first."""
     rows = list(
         islice(books.store.pages("keys", user_key(user_id), "key_"), LISTED_MAX)
     )

@@ -1,4 +1,4 @@
-"""Reads which call an authorizer's event asks about, and prices it by the table of costs."""
+"""Reads from an authorizer's event which call is made, and what it costs."""
 
 import posixpath
 from collections.abc import Iterator, Mapping
@@ -8,24 +8,32 @@ from urllib.parse import unquote
 from billing.keys.costs import Costs
 
 DECODED_TIMES: Final = 2
-"""REST APIs pass a path as it was sent, HTTP APIs decode it once, and what runs behind them may
-decode it once more."""
+"""How often a path may be decoded: REST APIs pass it as it was sent, HTTP APIs
+decode it once, and the application behind may decode it once more.
+"""
 EXECUTE_API: Final = ".execute-api."
-"""Is in the domain of every API's own endpoint, and in no custom domain."""
+"""A part of the domain of each API Gateway's own endpoint. No custom domain
+has it.
+"""
 
 
 class Call(NamedTuple):
-    """A call of the seller's API. "" for what the event does not say."""
+    """A call of the seller's API.
+
+    A field is "" if the authorizer's event does not have it.
+    """
 
     method: str
     path: str
     route: str
-    """The path of API Gateway's route."""
+    """The path of API Gateway's route, for example ``/items/{id}``."""
 
     @property
     def readings(self) -> Iterator[str]:
-        """Yield the paths that this one may mean: decoded or not, with dots and slashes resolved.
+        """Yield each path that the application may read from ``path``.
 
+        It may be decoded or not, and have dots and double slashes resolved or
+        not.
         https://datatracker.ietf.org/doc/html/rfc3986#section-6.2.2
         """
         path = self.path
@@ -36,10 +44,12 @@ class Call(NamedTuple):
 
 
 def cost_of(table: Costs, event: Mapping[str, Any], default: int) -> int:
-    """Return the units that a call costs: by its path, by its route, or by default.
+    """Return the units that a call costs.
 
-    A path that can be read in several ways costs the most of them: no spelling makes a call
-    cheaper, whatever the application behind takes it for.
+    The price for its path counts first, then that for its route, then the
+    table's default, then ``default``. If the path can be read in several
+    ways, the highest price counts, so that a different spelling never
+    makes a call cheaper.
     """
     call = read_call(event)
     of_route = table.find(call.method, call.route)
@@ -51,11 +61,13 @@ def cost_of(table: Costs, event: Mapping[str, Any], default: int) -> int:
 
 
 def read_call(event: Mapping[str, Any]) -> Call:
-    """Return the call that an event of an HTTP API or a REST API is about.
+    """Return the call that an authorizer's event is about.
 
-    An HTTP API's path is decoded, and begins with the stage, unless that is ``$default`` or the
-    domain is the seller's own. A REST API's path is encoded and has no stage. A TOKEN authorizer's
-    event has only ``methodArn``: ``arn:...:api/stage/METHOD/path``.
+    The event is of an HTTP API or a REST API. An HTTP API's path is
+    decoded, and starts with the stage, unless the stage is ``$default`` or
+    the domain is the seller's own. A REST API's path is encoded and has no
+    stage. A TOKEN authorizer's event has only ``methodArn``:
+    ``arn:...:api/stage/METHOD/path``.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
     https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html
     https://github.com/middleapi/standard-server/pull/93 (which of them decode)
@@ -82,5 +94,8 @@ def _of_arn(arn: str) -> Call:
 
 
 def _resolve(path: str) -> str:
-    """Return a path without empty segments, ``.`` and ``..``, and without a slash at its end."""
+    """Return a path without empty segments, ``.`` and ``..``.
+
+    A slash at its end is removed too.
+    """
     return posixpath.normpath(f"/{path.lstrip('/')}")

@@ -1,4 +1,7 @@
-"""Renames a key and changes its limit. Every container sees the change, and no debit is lost."""
+"""Renames an API key and changes its limit.
+
+Every process sees the change at once, and no concurrent debit is lost.
+"""
 
 import re
 from collections.abc import Mapping
@@ -37,9 +40,11 @@ from billing.storage.writes import Must, Write, absent_or, equals, exists
 def change(
     books: Books, user_id: str, key_id: str, changed: Mapping[str, Any]
 ) -> Key:
-    """Change a key's ``name``, its ``limit`` (None for none), or both. Return the key.
+    """Change an API key, and return it as its owner sees it.
 
-    Raises ``not_found``, and ``too_many_keys`` for a limit of a key that cannot be counted.
+    ``changed`` has ``name``, ``limit`` (None to remove it) or both. Raises
+    ``not_found`` if the user has no such key, and ``too_many_keys`` if a
+    limit is set for an old key that cannot be counted.
     """
     if not re.fullmatch(ID, key_id):
         raise _not_found()
@@ -58,10 +63,13 @@ def change(
 def _try(
     books: Books, user_id: str, key_id: str, changed: Mapping[str, Any]
 ) -> bool:
-    """Change it once. False: something else had to be done first, look again.
+    """Change the API key once. Return whether it is done.
 
-    The key's row is read after the balance, whose write pins ``keys_changed``: so it is the row of
-    that moment.
+    False means that something else was done first, and the caller must try
+    again: the key's counters were created, or the last day's use was
+    booked. The key's row is read after the balance, and the write requires
+    that ``keys_changed`` of the balance is the same. So the row is of that
+    moment.
     """
     balance, uses = read_both(books.store, user_id)
     row = books.store.get("keys", (user_key(user_id), key_id))
@@ -88,7 +96,10 @@ def _try(
 def _rows(
     user_id: str, key_id: str, changed: Mapping[str, Any]
 ) -> tuple[Write, Write]:
-    """Return the writes of the key's two rows. Both carry its name and limit."""
+    """Return the writes to the API key's two rows.
+
+    Both rows have its name and limit.
+    """
     values = {
         name: value for name, value in changed.items() if value is not None
     }
@@ -115,7 +126,7 @@ def _rows(
 
 
 class _Seen(NamedTuple):
-    """A key and its account at one moment."""
+    """An API key and its account, read at one moment."""
 
     user_id: str
     key_id: str
@@ -127,7 +138,11 @@ class _Seen(NamedTuple):
 def _limit(
     books: Books, seen: _Seen, new: Limit | None
 ) -> tuple[Write, Bookmark]:
-    """Return the balance's write, and the key's bookmark, under the new limit."""
+    """Return the balance's write and the bookmark for a key's new limit.
+
+    The bookmark is what the API key had used when the day and the month
+    began, with the limit's window. ``new`` is None to remove the limit.
+    """
     name, old = name_of(seen.key_id), seen.limit
     bookmark = seen.uses.live.get(name, Bookmark(seen.key_id))
     account = Write(
@@ -160,13 +175,19 @@ def _limit(
 
 
 def _held(books: Books, user_id: str, name: str) -> int:
-    """Return the units in the key's open holds: of a limit they are taken."""
+    """Return the units in the API key's open holds.
+
+    They count as taken off the limit.
+    """
     rows = books.store.pages("quotas", user_id, "hold#")
     return held_by_key(rows).get(name, 0)
 
 
 def _no_hold_changed(balance: Balance) -> tuple[Must, ...]:
-    """Return the clauses that no hold was placed or closed since the read."""
+    """Return the conditions that no hold was placed or closed.
+
+    That is, not since ``balance`` was read.
+    """
     return tuple(
         equals(name, count) if count else absent_or(name, "==", 0)
         for name, count in (

@@ -13,7 +13,11 @@ class CostsError(Exception):
 
 
 class JsonObject(dict[str, Any]):
-    """A JSON object. ``twice``: the names that it has more than once, which JSON would not tell."""
+    """A JSON object.
+
+    ``twice`` has the names that occur in it more than once. json.loads
+    would silently keep the last.
+    """
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         """``pairs``: the members in their order, as JSON has them."""
@@ -23,7 +27,11 @@ class JsonObject(dict[str, Any]):
 
 
 def parse(text: str) -> tuple[JsonObject, dict[str, list[int]]]:
-    """Return the table, and the lines on which a member's value, or its elements, begin."""
+    """Return the cost table, and the line numbers of its members.
+
+    For a member that is a list, they are the lines on which its elements
+    start. Raises CostsError if the text is not a JSON object.
+    """
     try:
         table = json.loads(text, object_pairs_hook=JsonObject)
     except (ValueError, RecursionError) as error:
@@ -38,7 +46,11 @@ def parse(text: str) -> tuple[JsonObject, dict[str, list[int]]]:
 
 
 def _lines(text: str) -> Iterator[tuple[str, list[int]]]:
-    """Yield each member's name and lines, in a text that is known to be an object in JSON."""
+    """Yield each member's name, and the lines of its value.
+
+    ``text`` must be a JSON object. For a list, the lines are those of its
+    elements.
+    """
     decoder, at = json.JSONDecoder(), text.index("{") + 1
     while True:
         at = _skip(text, at, ",")
@@ -53,7 +65,10 @@ def _lines(text: str) -> Iterator[tuple[str, list[int]]]:
 
 
 def _elements(text: str, at: int, decoder: json.JSONDecoder) -> Iterator[int]:
-    """Yield where each element of a list begins."""
+    """Yield the position in ``text`` at which each element starts.
+
+    ``at`` is the position after the list's ``[``.
+    """
     while True:
         at = _skip(text, at, ",")
         if text[at] == "]":
@@ -63,7 +78,7 @@ def _elements(text: str, at: int, decoder: json.JSONDecoder) -> Iterator[int]:
 
 
 def _skip(text: str, at: int, mark: str) -> int:
-    """Return the place behind spaces, and behind one ``mark`` among them."""
+    """Return the position after spaces and at most one ``mark``."""
     at = _end_of_space(text, at)
     return _end_of_space(text, at + 1) if text[at] == mark else at
 

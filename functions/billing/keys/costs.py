@@ -19,7 +19,7 @@ from billing.keys.cost_text import CostsError, JsonObject, parse
 from billing.keys.routes import METHODS, Route, is_path, segments_of, split_path
 
 FILE: Final = Path(__file__).with_name("call_costs.json")
-"""The seller's table."""
+"""The seller's cost table."""
 UNITS_MAX: Final = 10**9
 MEMBERS: Final = frozenset({"default", "routes"})
 ROW_MEMBERS: Final = frozenset({"method", "path", "units"})
@@ -27,16 +27,19 @@ ROW_MEMBERS: Final = frozenset({"method", "path", "units"})
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """The cost table: its rows, the most exact first, and the default cost."""
+    """The cost table: its rows, and the default cost.
+
+    The most exact row comes first.
+    """
 
     routes: tuple[Route, ...]
     default: int | None = None
-    """None: the table does not say."""
+    """None if the table has no default."""
 
     def find(self, method: str, path: str) -> int | None:
-        """Return the cost of a call by its row, or None without a row.
+        """Return what a call costs by its row, or None if no row matches.
 
-        The path is compared as the application sees it: decoded, without the query.
+        ``path`` is decoded and has no query, as the application sees it.
         """
         if not path.startswith("/"):
             return None
@@ -48,10 +51,10 @@ class Costs:
 
 
 def load(text: str) -> Costs:
-    """Return the table in a JSON text.
+    """Return the cost table in a JSON text.
 
-    Raises CostsError for unknown members, for units that are negative, fractional or more than
-    10^9, and for rows that no call can reach.
+    Raises CostsError for unknown members, for units that are negative,
+    fractional or more than 10^9, and for rows that no call can reach.
     """
     table, lines = parse(text)
     faults = list(_unknown(table, MEMBERS, 1))
@@ -100,7 +103,11 @@ def _row_faults(row: Any, line: int) -> list[str]:
 def _reach_faults(
     row: Mapping[str, Any], line: int, seen: dict[tuple[Any, Any], int]
 ) -> list[str]:
-    """Find a row that can never count, because an earlier one has the same calls."""
+    """Return an error if an earlier row has the same method and path.
+
+    Such a row can never count. ``seen`` has the lines of the earlier rows;
+    this one is added.
+    """
     place = (row["method"], segments_of(row["path"]))
     if place in seen:
         return [
@@ -111,7 +118,10 @@ def _reach_faults(
 
 
 def _never_any(seen: Mapping[tuple[Any, Any], int]) -> Iterator[str]:
-    """Find rows for any method that never count, because each method has a row of its own."""
+    """Yield an error for each ``ANY`` row that can never count.
+
+    That is so if each method has a row of its own for the same path.
+    """
     for (method, shape), line in seen.items():
         others = (other for other in METHODS if other != "ANY")
         if method == "ANY" and all((other, shape) in seen for other in others):

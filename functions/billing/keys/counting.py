@@ -1,4 +1,7 @@
-"""Debits for a key that the caller names, and begins to count keys from older versions."""
+"""Debits and holds for an API key that the caller names.
+
+It also creates the counters of API keys from versions that did not count.
+"""
 
 import re
 from collections.abc import Callable
@@ -30,13 +33,19 @@ from billing.storage.writes import Must, Write, absent, absent_or, exists
 
 ID: Final = "^key_[0-9a-f]{24}$"
 KEY_ID_CHARS_MAX: Final = 100
-"""Of what a caller may send as a key's id. Every id is shorter."""
+"""The most characters that a caller may send as an API key's id. Every real id
+is shorter.
+"""
 REFUSALS: Final = ("quota_exhausted", "key_limit_reached")
-"""The codes of a debit or hold that takes nothing, because there is nothing to take."""
+"""The error codes of a debit or hold that took nothing because too few units
+are left.
+"""
 LIVE_MAX: Final = 32
-"""Live keys of one user. Revoking one frees its place."""
+"""How many live API keys a user may have."""
 NAME_AT: Final = 3
-"""The name's place in the transaction that begins to count a key."""
+"""The place of the short name's write in the transaction that starts to count
+an API key.
+"""
 _Answer = TypeVar("_Answer")
 
 
@@ -46,9 +55,11 @@ def spend_for(
     key_id: str,
     act: Callable[[KeyUse | None], _Answer],
 ) -> _Answer:
-    """Debit or hold for one of the user's live keys, or without a key for "".
+    """Debit or hold by calling ``act``, and return its result.
 
-    Raises ``invalid_key`` for any other key, and ``key_limit_reached``.
+    ``act`` gets one of the user's live API keys, or None if ``key_id`` is
+    "". Raises ``invalid_key`` if ``key_id`` is not a live key of this
+    user, and ``key_limit_reached`` if its limit leaves too few units.
     """
     if not key_id:
         return act(None)
@@ -63,7 +74,11 @@ def spend_by(
     spender: KeyUse,
     act: Callable[[KeyUse | None], _Answer],
 ) -> _Answer:
-    """Debit or hold for a key that the caller knows to be well formed."""
+    """Debit or hold by calling ``act`` with an API key. Return its result.
+
+    The key's id is known to be well formed. An old key's counters are
+    created first. Raises the same errors as spend_for.
+    """
     key: KeyUse | None = spender
     for _ in books.store.deadline.attempts():
         try:
@@ -81,11 +96,12 @@ def spend_by(
 
 
 def count_from_now(books: Books, user_id: str, key_id: str) -> KeyUse | None:
-    """Begin to count a live key that was created before keys were counted.
+    """Create the counters of an API key from before keys were counted.
 
-    Returns None if it cannot be counted, because another key of the user has its short name, or 32
-    are counted already. Such a key spends as before, and cannot have a limit. Raises
-    ``invalid_key`` for anything but a live key of this user.
+    Returns None if it cannot be counted, because another key of the user
+    has its short name, or 32 are counted already. Such a key can spend as
+    before, but cannot have a limit. Raises ``invalid_key`` for anything
+    but a live API key of this user.
     """
     for _ in books.store.deadline.attempts():
         balance = read_account(books.store, user_id)
@@ -113,7 +129,11 @@ def count_from_now(books: Books, user_id: str, key_id: str) -> KeyUse | None:
 def counters(
     user_id: str, key_id: str, limit: Limit | None
 ) -> tuple[Write, Write]:
-    """Return the writes that begin to count a key: on the balance, and in ``uses``."""
+    """Return the writes that create an API key's counters.
+
+    One is to the balance. The other is to the user's row ``uses``, which
+    has each key's use at the start of the day and of the month.
+    """
     name = name_of(key_id)
     values = {used(name): 0, left(name): limit.units if limit else NO_LIMIT}
     account = Write(
@@ -128,7 +148,7 @@ def counters(
 
 
 def name_write(user_id: str, key_id: str, must: Must) -> Write:
-    """Return the write that reserves a short name for a key, for ever."""
+    """Return the write that reserves an API key's short name for ever."""
     values = {"key_id": key_id}
     return Write(
         "keys", name_row(user_id, name_of(key_id)), set=values, must=(must,)
@@ -136,7 +156,7 @@ def name_write(user_id: str, key_id: str, must: Must) -> Write:
 
 
 def invalid_key() -> BillingError:
-    """Return the error for a key that is not a live key of the user."""
+    """Return the error for an id that is no live API key of the user."""
     detail = "key_id must be the id of one of this user's live keys; nothing was taken"
     return BillingError("invalid_key", detail)
 

@@ -1,4 +1,7 @@
-"""Shows a key to its owner: its limit, and its use today, this month and in all."""
+"""Shows an API key to its owner.
+
+It has the key's limit, and its use today, this month and in all.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,7 +46,11 @@ class Key:
 def show(
     row: Mapping[str, Any], balance: Balance, uses: Uses, now: datetime
 ) -> Key:
-    """Return the key in a stored row. A day or month that has begun counts from zero."""
+    """Return the API key in a stored row, as its owner sees it.
+
+    If a new day or month has begun, its use is counted from zero, even if
+    no write has done that yet.
+    """
     limit, today = Limit.from_item(row), day(now)
     name = name_of(row["id"])
     bookmark = uses.live.get(name, Bookmark(row["id"]))
@@ -63,7 +70,11 @@ def show(
 def remaining(
     limit: Limit | None, balance: Balance, bookmark: Bookmark, today: str
 ) -> int | None:
-    """Return what is left of a limit, at least zero, or None without a limit."""
+    """Return what is left of an API key's limit, or None without a limit.
+
+    It is at least zero. ``bookmark`` has the key's counters when the day
+    and month began.
+    """
     if limit is None:
         return None
     units = left_today(balance, bookmark, name_of(bookmark.key_id), today)

@@ -1,4 +1,7 @@
-"""Shows a key to its holder, without the user's id and other keys."""
+"""Shows an API key to the caller who has its secret.
+
+It does not show the user's id or other keys.
+"""
 
 from dataclasses import dataclass
 
@@ -18,7 +21,7 @@ from billing.storage.keys import user_key
 
 @dataclass(frozen=True, slots=True)
 class HeldKey:
-    """A key as its holder sees it."""
+    """An API key as a caller who has its secret sees it."""
 
     key_id: str
     name: str
@@ -30,9 +33,10 @@ class HeldKey:
 
 
 def show_held(meter: Meter, stage: str, presented: str) -> HeldKey:
-    """Return the key that a caller presents. Raises ``unauthorized`` for any other text.
+    """Return the API key whose secret is ``presented``.
 
-    It makes two reads: the key, then the account.
+    Raises ``unauthorized`` if no live key has this secret. It reads the
+    key, then the account.
     """
     books = meter.books
     found = holder(books, stage, presented)
@@ -58,7 +62,10 @@ def show_held(meter: Meter, stage: str, presented: str) -> HeldKey:
 def units_left(
     books: Books, found: Holder, limit: Limit | None
 ) -> tuple[int, int | None]:
-    """Return what remains of the account, and of the key's limit if it has one."""
+    """Return the units left in the account, and those of the key's limit.
+
+    The second number is None without a limit.
+    """
     balance, uses = read_both(books.store, found.user_id)
     balance = present.read(books, found.user_id, balance)
     bookmark = uses.live.get(name_of(found.key_id), Bookmark(found.key_id))
@@ -67,7 +74,11 @@ def units_left(
 
 
 def _named(books: Books, found: Holder) -> Item:
-    """Return the row with the key's name. Keys made before limits have it in one row only."""
+    """Return the row that has the API key's name.
+
+    Keys from before there were limits have their name in only one of their
+    two rows.
+    """
     if "name" in found.row:
         return found.row
     row = books.store.get("keys", (user_key(found.user_id), found.key_id))

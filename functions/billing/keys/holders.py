@@ -11,23 +11,28 @@ from billing.errors import Item
 
 _KEY: Final = re.compile(r"tk_([a-z]{1,20})_([0-9a-f]{24})_([0-9A-Za-z_-]{43})")
 NO_HASH: Final = "0" * 64
-"""Compared with where there is no such key, so that the answer takes as long as for one."""
+"""The hash to compare with if there is no such API key, so that the answer
+takes the same time.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The user and the id of a valid API key."""
+    """A valid API key's user and id."""
 
     user_id: str
     key_id: str
     row: Item = field(default_factory=dict, compare=False)
-    """The row that the key was found by. It has the key's name and limit too."""
+    """The row that was read to find the API key. It has the key's name and
+    limit too.
+    """
 
 
 def holder(books: Books, stage: str, presented: str) -> Holder | None:
-    """Return the holder of a secret key, or None for any other text.
+    """Return the user and id of an API key, or None if it is not valid.
 
-    The comparison takes constant time, also without such a key.
+    ``presented`` is the text that a caller sent as key. The comparison
+    takes constant time, even if there is no such key.
     """
     parts = _KEY.fullmatch(presented)
     if parts is None or parts[1] != stage:
@@ -41,5 +46,9 @@ def holder(books: Books, stage: str, presented: str) -> Holder | None:
 
 
 def hash_of(secret: str) -> str:
-    """Return a plain hash. That is enough: the secret has 256 random bits, too many to guess."""
+    """Return a SHA-256 of an API key's secret.
+
+    A slow hash is not needed: the secret has 256 random bits, too many to
+    guess.
+    """
     return sha256(secret.encode()).hexdigest()

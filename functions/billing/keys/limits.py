@@ -1,4 +1,8 @@
-"""Defines limits of API keys: the units that a key may use in a UTC day, a month or in all."""
+"""Defines limits of API keys.
+
+A limit is the units that an API key may use in a UTC day, in a UTC month, or
+in all.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,14 +20,18 @@ PERS: tuple[Per, ...] = get_args(Per)
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit of ``units`` in each window. Windows are UTC days and months."""
+    """A limit of ``units`` in each window: UTC day, month, or in all."""
 
     units: Annotated[int, Member(minimum=1)]
     per: Per
 
     @classmethod
     def parse(cls, value: object) -> "Limit | None":
-        """Return the limit in a caller's JSON, or None. Raises ``invalid_request``."""
+        """Return the limit in a caller's JSON, or None for null.
+
+        Raises ``invalid_request`` if it is not an object with valid ``units``
+        and ``per``.
+        """
         if value is None:
             return None
         if not isinstance(value, dict) or set(value) != {"units", "per"}:
@@ -40,7 +48,7 @@ class Limit:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Limit | None":
-        """Return the limit in a key's stored row."""
+        """Return the limit in an API key's stored row, or None."""
         stored = item.get("limit")
         return cls(stored["units"], stored["per"]) if stored else None
 
@@ -49,7 +57,7 @@ class Limit:
         return {"units": self.units, "per": self.per}
 
     def resets_at(self, now: datetime) -> str | None:
-        """Return when the next window begins, or None if the limit never resets."""
+        """Return when the next window starts, or None for ``total``."""
         today = now.astimezone(UTC).replace(
             hour=0, minute=0, second=0, microsecond=0
         )

@@ -16,10 +16,10 @@ from billing.storage.writes import Must, Write, absent, equals
 
 LIVE_MAX: Final = counting.LIVE_MAX
 COUNT: Final = "count"
-"""A user's row that counts their live keys, beside the keys themselves.
+"""The range key of the row that counts a user's live API keys.
 
-``live`` is how many there are. ``changes`` grows with every revocation and recount, so that a
-recount that began before is refused as stale.
+``live`` is their number. ``changes`` grows with each revocation and recount,
+so that a recount that started earlier is refused as stale.
 """
 KEY_AT: Final = 0
 """The key's own place in both transactions."""
@@ -28,15 +28,19 @@ COUNT_AT: Final = 2
 
 
 def count_write(owner: str, change: Mapping[str, int], bound: Must) -> Write:
-    """Return the write that counts one key more or less."""
+    """Return the write that changes the count of live API keys.
+
+    ``change`` is added to the row. ``bound`` is the condition on ``live``.
+    """
     return Write("keys", (owner, COUNT), add=change, must=(bound,))
 
 
 def commit_counted(books: Books, owner: str, writes: tuple[Write, ...]) -> None:
-    """Commit a change of a key together with the user's count of live keys.
+    """Commit a change of an API key with the user's count of live keys.
 
-    Raises BillingError ``too_many_keys`` when there is no place, and ConditionFailedError when
-    another row refuses.
+    If only the count's condition fails, the keys are counted again. Raises
+    BillingError ``too_many_keys`` if there are LIVE_MAX, and
+    ConditionFailedError if another condition fails.
     """
     for _ in books.store.deadline.attempts():
         try:
@@ -52,12 +56,13 @@ def commit_counted(books: Books, owner: str, writes: tuple[Write, ...]) -> None:
 
 
 def _recount(books: Books, owner: str, seen: Item | None) -> int:
-    """Count a user's live keys and store the number, unless a key was changed concurrently.
+    """Count a user's live API keys, store the number, and return it.
 
-    Keys made before there was a count are counted here, at the first change. A count is also
-    corrected when it is full or empty: an older version of the function, still running while a new
-    one is deployed, changes keys without it. A full count leaves no place for a concurrent key, and
-    a concurrent revocation changes ``changes``, so what was counted is still true when it is
+    API keys from before there was a count are counted here, at the first
+    change. A count is also corrected when it is full or empty, because an
+    older version of the function, still running during a deployment,
+    changes keys without counting. The number is not stored if a concurrent
+    request has changed ``changes``. So it is still true when it is
     written.
     """
     live = sum(1 for _ in books.store.pages("keys", owner, "key_"))

@@ -16,13 +16,13 @@ from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, absent, exists
 
 FOLDS_MAX: Final = 3
-"""How often a revocation tries to move the key's total away from the balance."""
+"""How often a revocation tries to move the API key's total off the balance."""
 
 
 def revoke(books: Books, user_id: str, key_id: str) -> None:
-    """Revoke an API key for good. Its use stays counted.
+    """Revoke an API key for good. Units that it used stay counted.
 
-    Raises ``not_found`` for another user's key and for a revoked key.
+    Raises ``not_found`` for another user's API key and for a revoked one.
     """
     missing = no_such_key()
     if not re.fullmatch(ID, key_id):
@@ -49,7 +49,11 @@ def revoke(books: Books, user_id: str, key_id: str) -> None:
 def _revoke_uncounted(
     books: Books, user_id: str, key_id: str, writes: tuple[Write, ...]
 ) -> None:
-    """Revoke a key that was never counted, unless a concurrent debit began to count it."""
+    """Revoke an API key that has no counters on the balance.
+
+    If a concurrent debit has just created the counters, it revokes the key
+    in the usual way.
+    """
     uncounted = Write(
         "quotas",
         (user_id, "quota"),
@@ -66,9 +70,11 @@ def _revoke_uncounted(
 
 
 def _stop_counting(user_id: str, key_id: str) -> tuple[Write, Write]:
-    """Return the writes that end a key's counters.
+    """Return the writes that remove an API key's counters.
 
-    What it used is copied by the database: no concurrent debit is lost, and none is in the way.
+    DynamoDB itself copies the units that the key used to the attribute for
+    a revoked key. So no concurrent debit is lost, and none makes the write
+    fail.
     """
     name = name_of(key_id)
     account = Write(
@@ -83,9 +89,10 @@ def _stop_counting(user_id: str, key_id: str) -> tuple[Write, Write]:
 
 
 def _put_away(books: Books, user_id: str, key_id: str) -> None:
-    """Move a revoked key's total to its own row, so that the balance's row stays small.
+    """Move a revoked API key's total off the balance to the key's own row.
 
-    The change of the day does it where this fails.
+    So the balance's row stays small. If this fails, the start of the next
+    day does it.
     """
     for _ in range(FOLDS_MAX):
         with suppress(ConditionFailedError, RetryableError):
@@ -95,5 +102,5 @@ def _put_away(books: Books, user_id: str, key_id: str) -> None:
 
 
 def no_such_key() -> BillingError:
-    """Return the error for a key that the user does not have."""
+    """Return the error for an API key that the user does not have."""
     return BillingError("not_found", "you have no such key")

@@ -17,14 +17,16 @@ METHODS: Final = (
 _VARIABLE: Final = re.compile(r"\{[A-Za-z0-9._-]+\}")
 _GREEDY: Final = re.compile(r"\{[A-Za-z0-9._-]+\+\}")
 _SEGMENT: Final = re.compile(r"[^{}/?#%\s]+")
-"""What a path has between slashes when it is decoded, as an application sees it."""
+"""The part of a decoded path between two slashes, as an application sees it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """One row of the cost table.
 
-    ``segments`` is the path, split: ``{}`` for a variable, ``{+}`` for a greedy one.
+    ``segments`` are the parts of the path: ``{}`` stands for a variable,
+    ``{+}`` for a greedy one.
     """
 
     method: str
@@ -33,7 +35,7 @@ class Route:
 
     @property
     def rank(self) -> tuple[bool, int, int, bool]:
-        """Return a sort key: the more exact row comes first."""
+        """Return a sort key by which the more exact row comes first."""
         is_greedy = self.segments[-1:] == ("{+}",)
         variables = sum(segment == "{}" for segment in self.segments)
         return is_greedy, -len(self.segments), variables, self.method == "ANY"
@@ -68,12 +70,19 @@ def is_path(path: Any) -> bool:
 
 
 def split_path(path: str) -> tuple[str, ...]:
-    """Return the segments of a path that begins with a slash."""
+    """Return the parts of a path between slashes.
+
+    The path must start with a slash.
+    """
     return tuple(path.split("/")[1:])
 
 
 def segments_of(path: str) -> tuple[str, ...]:
-    """Return the path's segments, with variables of any name alike."""
+    """Return a path's parts, with ``{}`` for each variable.
+
+    A greedy variable is ``{+}``. So paths that differ only in names of
+    variables are equal.
+    """
     return tuple(
         "{+}"
         if _GREEDY.fullmatch(part)

@@ -1,1 +1,1 @@
-"""Lots: units that came in together, and the order in which they burn, are held and expire."""
+"""Lots: the units of one purchase or grant, and the order of their use."""

@@ -1,6 +1,8 @@
-"""How lots burn, are held, given back, taken back, and expire. Pure: lots in, lots out.
+"""Computes how lots are used (burned), held, given back, and how they expire.
 
-Every function takes an account's lots in burn order, and returns them in the same order.
+A lot is the units of one purchase or grant. Each function takes an account's
+lots in burn order (the first to expire first), and returns them changed, in
+the same order. Nothing is read or written.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,48 +13,62 @@ from billing.lots.lot import Lot
 
 Lots = tuple[Lot, ...]
 Parts = Mapping[str, int]
-"""Units by the key of the lot that they are from."""
+"""Numbers of units, by the key of the lot that they come from."""
 NOTHING: Final[Parts] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Burned:
-    """The lots after units left them, and which units those were."""
+    """The lots after units were taken from them.
+
+    ``parts`` has how many units were taken from each lot.
+    """
 
     lots: Lots
     parts: Parts
 
     @property
     def units(self) -> int:
-        """How many units left. Fewer than were asked for where the lots did not have them."""
+        """Return how many units were taken.
+
+        They are fewer than was asked for if the lots did not have enough.
+        """
         return sum(self.parts.values())
 
 
 @dataclass(frozen=True, slots=True)
 class GivenBack:
-    """The lots after a hold was closed."""
+    """The lots after a hold was closed.
+
+    It also says what happened to the units that were not used.
+    """
 
     lots: Lots
     back: int
-    """Units that are free again, or pay debt."""
+    """Units that can be spent again, or that pay debt."""
     expired: Parts
-    """Units that came back to a lot whose time is over, and expire now."""
+    """Units of a lot that expired while the hold had them. They expire now."""
     void: Parts
-    """Units that came back to a voided grant, and are taken back now."""
+    """Units of a grant that was voided while the hold had them. They are taken
+    back now.
+    """
 
     @property
     def gone(self) -> int:
-        """How many units leave the account."""
+        """Return how many units leave the account."""
         return sum(self.expired.values()) + sum(self.void.values())
 
 
 def in_order(lots: Iterable[Lot]) -> Lots:
-    """Return the lots in burn order."""
+    """Return the lots in burn order: the first to expire first."""
     return tuple(sorted(lots, key=lambda lot: lot.key))
 
 
 def burn(lots: Lots, units: int) -> Burned:
-    """Use ``units`` up, those of the soonest expiry first."""
+    """Return the lots after ``units`` were used.
+
+    The units that expire first are used first.
+    """
     parts = _from_first(((lot.key, lot.free) for lot in lots), units)
     after = (
         replace(lot, free=lot.free - parts.get(lot.key, 0)) for lot in lots
@@ -61,7 +77,11 @@ def burn(lots: Lots, units: int) -> Burned:
 
 
 def hold(lots: Lots, units: int) -> Burned:
-    """Set ``units`` aside, those of the soonest expiry first. ``parts`` go into the hold's row."""
+    """Return the lots after ``units`` were moved to ``held``.
+
+    The units that expire first are taken first. The result's ``parts`` are
+    stored in the hold's row.
+    """
     burned = burn(lots, units)
     after = (
         replace(lot, held=lot.held + burned.parts.get(lot.key, 0))
@@ -73,10 +93,13 @@ def hold(lots: Lots, units: int) -> Burned:
 def close_hold(
     lots: Lots, parts: Parts, captured: int, now_epoch: int, debt: int = 0
 ) -> GivenBack:
-    """Capture units of a hold, the soonest-expiring first, and give the rest back to their lots.
+    """Return the lots after a hold ended, with what came back.
 
-    What comes back pays debt first, also where its time is over: an expiry makes no debt. What is
-    left of those units expires now. Units of a voided grant are taken back, whatever is owed.
+    ``captured`` units are used, those that expire first before others. The
+    rest goes back to its lots, but pays ``debt`` first, even if the lot
+    has expired, so that an expiry never makes debt. What then belongs to
+    an expired lot expires now. Units of a voided grant are taken back,
+    whatever the debt is.
     """
     used = _from_first(sorted(parts.items()), captured)
     rest = {key: units - used.get(key, 0) for key, units in parts.items()}
@@ -104,7 +127,10 @@ def close_hold(
 
 
 def expire(lots: Lots, now_epoch: int) -> Burned:
-    """Let go of what is free in lots whose time is over. What holds have stays with them."""
+    """Return the lots without the free units of expired lots.
+
+    Units in open holds stay until the hold ends.
+    """
     due = {
         lot.key: lot.free
         for lot in lots
@@ -115,7 +141,11 @@ def expire(lots: Lots, now_epoch: int) -> Burned:
 
 
 def take_back(lots: Lots, reference_id: str, units: int) -> Burned:
-    """Take ``units`` back from a purchase's own lots only, those of the soonest expiry first."""
+    """Return the lots after ``units`` were taken from a purchase's lots.
+
+    Only the lots with this ``reference_id`` are used, the first to expire
+    first.
+    """
     own = (
         (lot.key, lot.free)
         for lot in lots
@@ -129,7 +159,10 @@ def take_back(lots: Lots, reference_id: str, units: int) -> Burned:
 
 
 def void(lots: Lots, key: str) -> Burned:
-    """Take back what is free in one lot. What a hold has of it is taken when it comes back."""
+    """Return the lots after the free units of one lot were taken back.
+
+    Units that an open hold has are taken back when the hold ends.
+    """
     parts = {lot.key: lot.free for lot in lots if lot.key == key and lot.free}
     after = (
         replace(lot, free=0, is_void=True) if lot.key == key else lot
@@ -141,10 +174,12 @@ def void(lots: Lots, key: str) -> Burned:
 def counted_as_taken_back(
     units: int, own_free: int, expired: int, counted: int
 ) -> int:
-    """Return how much of a clawback of ``units`` had expired, and so is taken back already.
+    """Return how many units of a clawback had expired before.
 
-    ``expired``: units of this purchase that expired in all; ``counted``: those that earlier
-    clawbacks of it counted. Its own free units go first.
+    They count as taken back already. The clawback of ``units`` takes the
+    purchase's free units, ``own_free``, first. ``expired`` is how many
+    units of this purchase ever expired, and ``counted`` how many of them
+    earlier clawbacks have counted.
     """
     return min(max(0, units - own_free), max(0, expired - counted))
 
@@ -152,10 +187,12 @@ def counted_as_taken_back(
 def expiry_after_return(
     expires_at: int, away_since: int, now_epoch: int
 ) -> int:
-    """Return when units expire that were away: the time that they were away is added.
+    """Return when units that are given back expire. 0 means never.
 
-    0 for never: where they never expired, and where their own time was over when they were taken,
-    for then they were taken from other lots.
+    They were clawed back before, and the time during which they were away
+    is added. It is 0 if the units never expired, and also if their lot had
+    expired when they were clawed back, because then they were taken from
+    other lots.
     """
     if expires_at <= away_since:
         return 0
@@ -165,7 +202,11 @@ def expiry_after_return(
 def _from_first(
     offers: Iterable[tuple[str, int]], units: int
 ) -> dict[str, int]:
-    """Take ``units`` from the first offers that have some."""
+    """Return how many units to take from each offer, by its key.
+
+    ``offers`` are keys with the units available. The first offers are used
+    first, until ``units`` are taken.
+    """
     parts: dict[str, int] = {}
     for key, most in offers:
         taken = min(most, units)

@@ -1,4 +1,4 @@
-"""Shows a lot to customers, in ``GET /quota/lots`` and in events out."""
+"""Shows a lot in ``GET /quota/lots`` and in events to the seller."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ class ListedLot:
 
 
 def listed(lot: Lot) -> ListedLot:
-    """Return the lot as customers see it."""
+    """Return the lot as ``GET /quota/lots`` shows it."""
     return ListedLot(
         lot_id=lot.lot_id,
         source=lot.source,
@@ -35,5 +35,5 @@ def listed(lot: Lot) -> ListedLot:
 
 
 def shown(lot: Lot) -> dict[str, Any]:
-    """Return the lot as an event out shows it."""
+    """Return the lot as an event to the seller shows it."""
     return members(listed(lot))

@@ -1,4 +1,7 @@
-"""One lot: units that came in together, and its row's key, which is its place in the burn order."""
+"""Defines a lot: the units of one purchase or grant.
+
+The key of a lot's row is its place in the burn order, in which lots are used.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,20 +12,28 @@ from billing.storage.writes import Write, creates, equals
 Source = Literal["purchase", "grant", "welcome"]
 PREFIX: Final = "lot#"
 LAST: Final = "lot$"
-"""Sorts after the keys of all lots."""
+"""A key that sorts after the keys of all lots."""
 NEVER: Final = 999_999_999_999
-"""Stands for the expiry in the key of a lot that never expires: those burn last."""
+"""The expiry in the key of a lot that never expires. Such lots are used last.
+"""
 DAY_SECONDS: Final = 86_400
 REMINDERS: Final = (7 * DAY_SECONDS, DAY_SECONDS)
-"""Seconds before its expiry at which a lot's customer is told, once each."""
+"""How many seconds before a lot's expiry an event ``units.expiring`` is sent,
+once each.
+"""
 MARKS: Final = ("expires_7", "expires_1", "open")
-"""The marks of the index that sweeps read, by the reminders that are past. Expiring lots with units
-in them carry one."""
+"""The values of ``open``, by the number of reminders that are past. A sweep
+reads one of them in an index. Only expiring lots with free units have one.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """One lot. ``units`` came in, ``free`` can be spent now, ``held`` are in open holds."""
+    """One lot: the units of one purchase or grant.
+
+    ``units`` is its size, ``free`` can be spent now, and ``held`` are in
+    open holds.
+    """
 
     lot_id: str
     source: Source
@@ -30,33 +41,42 @@ class Lot:
     free: int
     held: int = 0
     expires_at: int = 0
-    """Epoch second from which it cannot be spent, 0 for never."""
+    """The epoch second from which the units cannot be spent. 0 means never."""
     created_us: int = 0
-    """When it came in, in microseconds since the epoch."""
+    """When the units were added, in microseconds since the epoch."""
     reference_id: str = ""
-    """The session's or the grant's id."""
+    """The id of the session, payment intent or grant."""
     is_void: bool = False
-    """The grant was voided: what comes back from a hold is taken back as well."""
+    """Whether the grant was voided. Units that come back from a hold are then
+    taken back too.
+    """
     reminded: int = 0
-    """How many of REMINDERS are past: told, or not to be told because its life is shorter."""
+    """How many of REMINDERS are past: sent, or skipped because the lot's life
+    is shorter.
+    """
 
     @property
     def left(self) -> int:
-        """Units in it, those in open holds included."""
+        """Return the units not used yet, including those in open holds."""
         return self.free + self.held
 
     @property
     def key(self) -> str:
-        """The key of its row. Keys sort as lots burn.
+        """Return the range key of the lot's row. Keys sort in burn order.
 
-        Soonest expiry first, at the same moment granted before bought, then older first.
+        The first to expire comes first. At the same expiry, granted units come
+        before bought ones, and then older ones before newer.
         """
         bought = int(self.source == "purchase")
         expiry = self.expires_at or NEVER
         return f"{PREFIX}{expiry:012d}#{bought}#{self.created_us:016d}#{self.lot_id}"
 
     def begun(self, now_epoch: int) -> "Lot":
-        """Return a new lot. What lies before it begins is not told: its life is shorter."""
+        """Return a new lot whose past reminders count as sent.
+
+        A reminder is past from the start if the lot's life is shorter than the
+        time ahead at which it would be sent.
+        """
         if not self.expires_at:
             return self
         return replace(self, reminded=self.reminders_past(now_epoch))
@@ -68,11 +88,11 @@ class Lot:
         )
 
     def has_expired(self, now_epoch: int) -> bool:
-        """Whether its time is over at this second."""
+        """Return whether the lot has expired at this epoch second."""
         return 0 < self.expires_at <= now_epoch
 
     def to_item(self) -> dict[str, Any]:
-        """Every stored attribute except the key."""
+        """Return the attributes of the lot's row, without the key."""
         stored: dict[str, Any] = {
             "lot_id": self.lot_id,
             "source": self.source,
@@ -93,24 +113,29 @@ class Lot:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Lot":
-        """Return the lot in a row. Ignores attributes that a newer version wrote."""
+        """Return the lot in a row.
+
+        Attributes that a newer version wrote are ignored.
+        """
         return cls(
             **{name: item[name] for name in cls.__slots__ if name in item}
         )
 
 
 EARLIER: Final = Lot("earlier", "purchase", 0, 0)
-"""Units that came in before there were lots. They have no row: they are what no other lot has.
-
-They never expire, and burn before all lots that were bought later and never expire either."""
+"""The lot for units from before there were lots. It has no row: its units are
+those that no other lot has. They never expire, and are used before lots
+that were bought later and never expire either.
+"""
 
 
 def row_writes(
     user_id: str, before: Lot | None, after: Lot | None
 ) -> list[Write]:
-    """Return what turns one lot's row into another: none for no change.
+    """Return the writes that turn a lot's row into another.
 
-    Refused when the row is no longer as ``before``.
+    The list is empty if nothing changes. DynamoDB refuses the write if the
+    row is no longer as ``before``.
     """
     if before == after:
         return []

@@ -1,1 +1,1 @@
-"""Sends events out: decides which events a write causes, stores them and delivers them."""
+"""Sends events to the seller: decides which, stores them and delivers them."""

@@ -1,7 +1,8 @@
-"""Checks the address that events are sent to, so that it cannot lead into a private network.
+"""Checks the seller's address for events, so that it is no private address.
 
-The address is resolved once, checked, and connected to as it was checked. A name that resolves to
-another address a moment later (DNS rebinding) gains nothing.
+The host name is resolved once, the IP address is checked, and the connection
+goes to that IP address. So it does not help an attacker if the name resolves
+to another address a moment later (DNS rebinding).
 https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Prevention_Cheat_Sheet.html
 """
 
@@ -16,12 +17,15 @@ from urllib.parse import SplitResult, urlsplit
 HOST_NAME: Final = re.compile(
     r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
 )
-"""No address in figures: its last part begins with a letter, as that of every domain on the
-internet does (https://www.rfc-editor.org/rfc/rfc3696#section-2)."""
+"""A host name, and no IP address: the last part starts with a letter, as in
+every domain name on the internet
+(https://www.rfc-editor.org/rfc/rfc3696#section-2).
+"""
 VISIBLE: Final = re.compile("[!-~]+")
 NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-"""Carries an IPv4 address in its last 32 bits:
-https://www.rfc-editor.org/rfc/rfc6052#section-2.1"""
+"""The range of IPv6 addresses that have an IPv4 address in their last 32 bits:
+https://www.rfc-editor.org/rfc/rfc6052#section-2.1
+"""
 Resolve = Callable[..., Sequence[Any]]
 IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -38,15 +42,16 @@ class Address:
     host: str
     port: int
     target: str
-    """Path and query."""
+    """The path and the query."""
     may_be_private: bool
-    """Only on the local stack."""
+    """True only on the local stack."""
 
 
 def parse(url: str, *, is_local: bool) -> Address:
-    """Return the parts of an address.
+    """Return the parts of the address ``url``.
 
-    Raises AddressError for every address that the template's pattern refuses.
+    Raises AddressError for each address that the template's pattern for
+    NotifyUrl does not allow.
     """
     try:
         parts = urlsplit(url)
@@ -85,7 +90,11 @@ def _fault(url: str, parts: SplitResult, *, is_local: bool) -> str:
 def resolve(
     address: Address, getaddrinfo: Resolve = socket.getaddrinfo
 ) -> list[str]:
-    """Return the IP addresses of the host. Raises AddressError if one of them is not public."""
+    """Return the IP addresses of the host.
+
+    Raises AddressError if the host cannot be resolved, or if one of its
+    addresses is not public.
+    """
     try:
         found = getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -103,7 +112,10 @@ def resolve(
 
 
 def is_public(number: str) -> bool:
-    """Return whether an IP address is public, also if it embeds another address."""
+    """Return whether an IP address is public.
+
+    If it embeds another IP address, that one must be public too.
+    """
     try:
         found = ipaddress.ip_address(number.partition("%")[0])
     except ValueError:

@@ -1,11 +1,14 @@
-"""Decides which thresholds of an account a write crosses. It is pure.
+"""Decides which thresholds of an account a write crosses.
 
-One crossing is one event. ``quota.low``: ``remaining`` falls from ``low_at`` or more to less.
-``quota.depleted``: it falls from one or more to zero. ``quota.recovered``: new units lift it to
-``low_at`` or more, after a ``quota.low``. Units that a hold gives back cause no event. If they lift
-it to ``low_at``, the next ``quota.low`` is possible again.
+Nothing is read or written. One crossing causes one event. ``quota.low``:
+``remaining`` falls from ``low_at`` or more to less. ``quota.depleted``: it
+falls from one or more to zero. ``quota.recovered``: new units lift it to
+``low_at`` or more, after a ``quota.low``. Units that a hold gives back cause
+no event. If they lift it to ``low_at``, the next ``quota.low`` is possible
+again.
 
-One crossing opens one charge, too: ``remaining`` falls from ``when_below`` or more to less.
+One crossing also opens one automatic charge: ``remaining`` falls from
+``when_below`` or more to less.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,29 +33,34 @@ class Account(Protocol):
 
     @property
     def low_at(self) -> int | None:
-        """Return the customer's own threshold, or None for the template's."""
+        """Return the customer's own threshold for ``quota.low``.
+
+        None means the template's.
+        """
 
     @property
     def top_up_at(self) -> int:
-        """Return ``when_below`` of automatic top-ups, 0 where the customer has none."""
+        """Return ``when_below`` of automatic top-ups, or 0 without them."""
 
     @property
     def low_told(self) -> bool:
         """Return whether ``quota.low`` was sent, and no ``quota.recovered`` since."""
 
     def after(self, write: Write) -> "Account":
-        """Return the account after a write on it."""
+        """Return the account after this write."""
 
     def shown(self, user_id: str) -> dict[str, Any]:
         """Return the quota as the API shows it."""
 
 
 class Crossing(NamedTuple):
-    """The events of a write, and the additions and conditions of the account's write."""
+    """The events that a write causes, and what to add to that write."""
 
     tells: tuple[QuotaType, ...]
     opens: bool
-    """It goes below ``when_below``: a charge is to be opened, if the agreement allows one."""
+    """Whether ``remaining`` falls below ``when_below``. Then a charge is
+    opened, if the agreement allows one.
+    """
     set: Mapping[str, bool]
     remove: tuple[str, ...]
     must: tuple[Must, ...]
@@ -70,15 +78,18 @@ def cross(
     may_open: bool = False,
     returned: int = 0,
 ) -> Crossing:
-    """Return what follows when ``units`` (signed) are added to ``remaining``.
+    """Return the events, the charge and the conditions of a change.
 
-    ``low_at_default``: the template's LowAtUnits, None where no events go out. ``may_open``: going
-    below ``when_below`` opens a charge. ``returned``: what expired holds give back in the same
-    write. It counts as given back before, as it does where a sweep has passed.
+    The change adds ``units`` to ``remaining``; they are negative for a
+    debit. ``low_at_default`` is the template's LowAtUnits, or None if no
+    events are sent. ``may_open`` is true if falling below ``when_below``
+    opens a charge. ``returned`` are units that expired holds give back in
+    the same write; they count as given back before the write.
 
-    The clauses keep the decision right under concurrent debits: ``remaining`` must still lie
-    between the same thresholds. They do not demand its exact value, or a busy account would keep
-    a settlement waiting.
+    The conditions keep the result right if a concurrent debit comes first:
+    ``remaining`` must still lie between the same thresholds. Its exact
+    value is not required, because a settlement would never succeed on a
+    busy account.
     """
     move = _Move(account.remaining, units, returned, comes_in=comes_in)
     charge = _charge(account, move) if may_open else NO_CROSSING
@@ -113,7 +124,10 @@ def _types(
 
 
 def _charge(account: Account, move: "_Move") -> Crossing:
-    """Return whether a charge is to be opened, and the clauses of a write that takes units."""
+    """Return whether the write opens a charge, and the conditions for it.
+
+    Only a write that takes units can open one.
+    """
     if move.units >= 0:
         return NO_CROSSING
     when_below = account.top_up_at
@@ -125,7 +139,11 @@ def _charge(account: Account, move: "_Move") -> Crossing:
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """A change of ``remaining``, which is ``stored`` before the write."""
+    """A change of ``remaining``. ``stored`` is its value before.
+
+    ``returned`` are the units that expired holds give back in the same
+    write.
+    """
 
     stored: int
     units: int
@@ -134,7 +152,7 @@ class _Move:
 
     @property
     def before(self) -> int:
-        """Return what remains once expired holds are given back."""
+        """Return what remains after expired holds were given back."""
         return self.stored + self.returned
 
     @property
@@ -143,13 +161,14 @@ class _Move:
         return self.before + self.units
 
     def goes_below(self, threshold: int) -> bool:
-        """Return whether the move is from the threshold or more to less."""
+        """Return whether ``remaining`` falls below this threshold."""
         return self.before >= threshold > self.after
 
     def between(self, *thresholds: int) -> Iterator[Must]:
-        """Yield the clauses under which each threshold is crossed, or not, as it is now.
+        """Yield the conditions under which the same thresholds are crossed.
 
-        A threshold is crossed by all balances from itself up to the units above it.
+        A threshold is crossed from each balance that is at least the
+        threshold, and less than the threshold plus the units.
         """
         if self.units < 0:
             bounds = [

@@ -1,14 +1,15 @@
 """The state machine of one event: pending, then delivered or dead.
 
-            try              2xx by every way
-    pending ----> pending ---------------------> delivered
+            try              accepted by every receiver
+    pending ----> pending ----------------------------> delivered
                      |   other answer, or none: due again after a pause
                      |
                      '-- 410, or a failed try after 72 hours -----> dead
 
-Each try is claimed first, by a conditional write that also sets the time of the next one. If the
-function dies within the try, the sweep finds the row when that time has come. A receiver may
-therefore get an event twice, always under the same id; it never gets none.
+Before each try, a conditional write sets the time of the next one. This claims
+the event, so that no concurrent run tries it. If the function crashes during
+the try, the sweep finds the row when that time has come. So a receiver gets
+each event at least once, and perhaps twice with the same id.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,12 +27,18 @@ from billing.storage.writes import Must, Write, equals
 
 WINDOW_SECONDS: Final = 72 * 3600
 PAUSE_FIRST_SECONDS: Final = 30
-"""Longer than a try with its writes, so that a claim outlives it."""
+"""The shortest pause. It is longer than a try with its writes, so that no
+second run starts during a try.
+"""
 PAUSE_LAST_SECONDS: Final = 4 * 3600
 DOUBLINGS_MAX: Final = 12
-"""Keeps the power of two small; PAUSE_LAST_SECONDS is reached before."""
+"""The most times that the pause is doubled, so that the number stays small.
+PAUSE_LAST_SECONDS is reached before.
+"""
 KEPT_DAYS: Final = 30
-"""How long an ended event is listed, and can be sent again."""
+"""For how many days an event that was delivered or is dead is listed, and can
+be sent again.
+"""
 ERROR_CHARS_MAX: Final = 200
 
 
@@ -42,7 +49,10 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The receiver has not accepted the event, or did not answer. ``why`` is for operators."""
+    """The receiver has not accepted the event, or did not answer.
+
+    ``why`` is the reason as operators read it.
+    """
 
     why: str
 
@@ -54,14 +64,18 @@ class Gone:
 
 Answer = Sent | Failed | Gone
 Way = Callable[[Row], Answer]
-"""One way to a receiver. It takes seconds at most, and raises nothing."""
+"""Sends one event to one receiver: the seller's address or the event bus. It
+takes seconds at most, and raises no exception.
+"""
 Outcome = Literal["delivered", "retried", "dead", "skipped"]
 
 
 def deliver(books: Books, ways: Mapping[str, Way], row: Row) -> Outcome:
-    """Try to deliver one event by each way that has not delivered it yet.
+    """Try to deliver one event to each receiver that does not have it.
 
-    Returns ``skipped`` if a concurrent run delivers it, or if it has ended.
+    ``ways`` are the functions that send to a receiver, by its name.
+    Returns ``delivered``, ``retried`` (due again later), ``dead``, or
+    ``skipped`` if a concurrent run delivers it or nothing is left to do.
     """
     begun = epoch(books.clock())
     if not _claim(books, row, begun):
@@ -79,14 +93,18 @@ def deliver(books: Books, ways: Mapping[str, Way], row: Row) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Learned:
-    """What the tries have shown, this one among them."""
+    """What all tries of an event have shown, including this one.
+
+    ``done`` are the receivers that need no other try. ``gone`` is true if
+    one answered 410.
+    """
 
     done: frozenset[str]
     gone: bool
     errors: tuple[str, ...]
 
     def attributes(self) -> dict[str, Any]:
-        """Return what is to be stored of it."""
+        """Return the attributes of the event's row to set."""
         found: dict[str, Any] = {"done": self.done} if self.done else {}
         if self.errors:
             found["last_error"] = "; ".join(self.errors)[:ERROR_CHARS_MAX]
@@ -114,9 +132,10 @@ def _try(ways: Mapping[str, Way], row: Row) -> _Learned:
 
 
 def pause_seconds(attempts: int) -> int:
-    """Return the pause after this number of tries. It doubles, with half of it at random.
+    """Return the pause before the next try, after ``attempts`` tries.
 
-    The jitter spreads events that failed together.
+    It doubles with each try, and up to half of it is random, so that
+    events that failed together are not tried again together.
     """
     whole = PAUSE_FIRST_SECONDS * 2 ** min(attempts, DOUBLINGS_MAX)
     whole = min(whole, PAUSE_LAST_SECONDS)
@@ -124,7 +143,10 @@ def pause_seconds(attempts: int) -> int:
 
 
 def send_again(books: Books, row: Row) -> None:
-    """Make an event due now by every way, under its id, for another 72 hours."""
+    """Make an event due now for all receivers, for another 72 hours.
+
+    It keeps its id.
+    """
     now = epoch(books.clock())
     again = {
         "state": "pending",
@@ -138,7 +160,10 @@ def send_again(books: Books, row: Row) -> None:
 
 
 def find_due(books: Books, row_key: tuple[str, str]) -> Row | None:
-    """Return the row if it is still due. The index that named it is eventually consistent."""
+    """Return the row of an event if it is still due, else None.
+
+    The index in which its key was found is eventually consistent.
+    """
     item = books.store.get("notices", row_key)
     if not item or item.get("state") != "pending":
         return None
@@ -147,9 +172,10 @@ def find_due(books: Books, row_key: tuple[str, str]) -> Row | None:
 
 
 def _claim(books: Books, row: Row, now: int) -> bool:
-    """Count the try and set the time of the next, before this one. False: another run has it.
+    """Set the time of the next try before this one, and count this try.
 
-    The last try is made when 72 hours are over, not before.
+    Returns False if a concurrent run has the event. The last try is made
+    just after the 72 hours.
     """
     later = now + pause_seconds(row.attempts)
     end = row.since + WINDOW_SECONDS
@@ -182,9 +208,11 @@ def _ending(books: Books, row: Row, state: Outcome, learned: _Learned) -> Write:
 
 
 def _write(books: Books, row: Row, write: Write) -> None:
-    """Write what became of the try, unless the event was claimed again or sent again meanwhile.
+    """Write the result of a try.
 
-    If that is not possible now, the event stays due and is delivered again.
+    Nothing is written if the event was claimed by another run or sent
+    again meanwhile. If the write fails, the event stays due and is
+    delivered again.
     """
     claimed = _as_claimed(row, row.attempts + 1)
     with suppress(ConditionFailedError, RetryableError):
@@ -192,5 +220,8 @@ def _write(books: Books, row: Row, write: Write) -> None:
 
 
 def _as_claimed(row: Row, attempts: int) -> tuple[Must, ...]:
-    """Return the clauses that no other run has it, and that it was not sent again from 0."""
+    """Return the conditions that no other run has claimed the event.
+
+    It must not have been sent again either.
+    """
     return equals("attempts", attempts), equals("since", row.since)

@@ -19,25 +19,27 @@ CLIENT: Final = Config(
     retries={"total_max_attempts": 1, "mode": "standard"},
     max_pool_connections=AT_ONCE,
 )
-"""We retry ourselves, with growing pauses."""
+"""No retries here: the sweep retries later, with growing pauses."""
 
 
 class EventBus:
     """A client of one EventBridge bus."""
 
     def __init__(self, bus: str) -> None:
-        """``bus`` is its name."""
+        """``bus`` is the name of the EventBridge bus."""
         self._bus = bus
         self.client = botocore.session.get_session().create_client(
             "events", config=CLIENT
         )
 
     def __call__(self, row: Row) -> Answer:
-        """Put one event. Raises nothing.
+        """Put one event on the bus, and return Sent or Failed.
 
-        An answer of 200 may still refuse the entry. Only one that was taken has an EventId:
-        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html. Our events have
-        about 1 KB, and an entry may have 256 KB, since 2026 even 1 MB:
+        Raises no exception. EventBridge can answer 200 and still refuse the
+        event. Only an accepted one has an EventId:
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html.
+        Our events have about 1 KB. EventBridge allows 256 KB, and since 2026
+        even 1 MB:
         https://aws.amazon.com/blogs/compute/more-room-to-build-serverless-services-now-support-payloads-up-to-1-mb
         """
         entry = {

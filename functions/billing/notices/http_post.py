@@ -1,8 +1,9 @@
-"""Sends one event to the seller's address, within 5 seconds and without redirects.
+"""Sends one event to the seller's address, in 5 seconds, without redirects.
 
-urllib3 and requests bound the time between two bytes and not the whole, so a slow receiver could
-hold them for hours. They also resolve the name again after a check. So the standard library's
-client gets a socket that is connected to the checked address already.
+urllib3 and requests limit the time between two bytes, not the whole request,
+so a slow receiver could keep them busy for hours. They also resolve the host
+name again after it was checked. So we use the standard library's client, with
+a socket that is already connected to the checked IP address.
 """
 
 import http.client
@@ -24,15 +25,16 @@ TRY_SECONDS: Final = 5
 GONE: Final = 410
 OK: Final = range(200, 300)
 INTERIM: Final = range(102, 200)
-"""Come before the answer itself, as 103 does:
-https://www.rfc-editor.org/rfc/rfc9110#section-15.2"""
+"""Statuses that come before the real answer, for example 103:
+https://www.rfc-editor.org/rfc/rfc9110#section-15.2
+"""
 
 
 class Wire:
     """The socket of one try, and its deadline."""
 
     def __init__(self, seconds: float) -> None:
-        """Start the time of the try."""
+        """Set the deadline to ``seconds`` from now."""
         self._ends = monotonic() + seconds
         self._socket: socket.socket | None = None
 
@@ -52,7 +54,10 @@ class Wire:
     def connect(
         self, address: Address, numbers: list[str], context: ssl.SSLContext
     ) -> socket.socket:
-        """Connect to one of the checked addresses. TLS still checks the host's name."""
+        """Connect to one of the checked IP addresses. Return the socket.
+
+        TLS still checks the certificate for the host name.
+        """
         self._socket = self._reach(address, numbers)
         if address.is_https:
             self._socket = context.wrap_socket(
@@ -77,7 +82,10 @@ class Wire:
         raise last
 
     def cut(self) -> None:
-        """End the try at any point. A reader gets an end of file."""
+        """Shut the connection down, at any point of the try.
+
+        A read that is waiting then gets an end of file.
+        """
         with suppress(OSError):
             if self._socket is not None:
                 # SSLSocket's own would reset the TLS state under the reader.
@@ -96,10 +104,11 @@ def send(
     context: ssl.SSLContext,
     getaddrinfo: Resolve = socket.getaddrinfo,
 ) -> Answer:
-    """POST the body once, and return the meaning of the answer's status. Raises no exception.
+    """POST the body once, and return Sent, Failed or Gone.
 
-    Only the status line and the headers are read, which http.client bounds. The body of an answer
-    stays unread, whatever its size.
+    The result depends on the status of the answer. Raises no exception.
+    Only the status line and the headers are read, which http.client limits
+    in size. The answer's body is not read.
     """
     wire = Wire(TRY_SECONDS)
     try:
@@ -121,9 +130,12 @@ def send(
 
 
 def _resolve(wire: Wire, address: Address, getaddrinfo: Resolve) -> list[str]:
-    """Resolve in a thread of its own: the system's resolver takes no time-out.
+    """Return the IP addresses of the host, checked to be public.
 
-    A name server that does not answer would hold it for the resolver's own attempts.
+    Raises TimeoutError after the time left in ``wire``. The lookup runs in
+    a thread, because getaddrinfo has no time-out, and blocks for many
+    seconds if the name server does not answer. Raises AddressError if the
+    host cannot be resolved or is not public.
     """
     found: Future[list[str]] = Future()
 
@@ -167,7 +179,11 @@ def _post(  # noqa: PLR0917 - the parts of one request
 
 @contextmanager
 def _in_time(wire: Wire) -> Iterator[None]:
-    """Cut the connection when the time is up: a slow drip would pass every single time-out."""
+    """Run the block, and cut the connection at the deadline.
+
+    A receiver that sends one byte at a time would never exceed a socket's
+    own time-out. The socket is closed at the end.
+    """
     timer = Timer(wire.left, partial(Wire.cut, wire))
     timer.daemon = True
     timer.start()

@@ -30,7 +30,10 @@ NoticeType = Literal[
 
 
 class Notice(NamedTuple):
-    """An event to store. ``data`` is what the API would show: the quota, the payment, the lot."""
+    """An event to store. ``data`` is what the API would show.
+
+    It is the quota, the payment or the lot after the change.
+    """
 
     type: NoticeType
     data: Mapping[str, Any]
@@ -48,17 +51,21 @@ def tell(
     may_open: bool = True,
     returned: int = 0,
 ) -> Iterator[Write]:
-    """Yield the account's write with the rows of everything that it tells and opens.
+    """Yield the balance's write, with events and charge that it causes.
 
-    Call it in every transaction that tells something or changes ``remaining``, and commit all that
-    it yields, the account's write first. ``account`` is the balance as it was read, ``write`` what
-    is to become of it, None where the effect is elsewhere. ``notices`` are what else the
-    transaction tells; crossings of the account's thresholds are found here. ``comes_in``: units
-    come in, and are not returned by a hold. ``may_open``: False where the same transaction ends
-    automatic top-ups. ``returned``: how many of the write's units expired holds give back.
+    Call it in every transaction that causes an event or changes
+    ``remaining``, and commit all writes that it yields; the balance's
+    comes first. ``account`` is the balance as it was read. ``write`` is
+    the change of the balance, or None if the transaction changes something
+    else. ``notices`` are events that are known already; those for crossed
+    thresholds are found here. ``comes_in`` is true if new units are added,
+    and false if a hold returns them. ``may_open`` is false if the same
+    transaction ends automatic top-ups. ``returned`` is how many of the
+    units expired holds give back.
 
-    Each row takes the next number of the account's sequence. The account's write demands that the
-    last number is still the one that was read, so that concurrent writers leave no gap.
+    Each event takes the next sequence number of the account. The balance's
+    write requires that the last number is still as it was read, so that
+    concurrent writers leave no gap.
     """
     telling = books.telling
     may_open = may_open and books.top_ups.is_on
@@ -89,7 +96,10 @@ def tell(
 
 
 def _moved(write: Write) -> int:
-    """Return by how many units the write changes ``remaining``."""
+    """Return how many units the write adds to ``remaining``.
+
+    The number is negative if the write takes units.
+    """
     moved = write.add.get("remaining", 0)
     assert isinstance(moved, int)  # noqa: S101 - our own invariant
     return moved
@@ -98,7 +108,10 @@ def _moved(write: Write) -> int:
 def _opened(
     books: Books, user_id: str, crossing: Crossing, now: datetime
 ) -> Opened:
-    """Return the automatic top-up that the crossing opens, if it opens one."""
+    """Return the rows and events of the charge that the write opens.
+
+    It is NOTHING_OPENED if ``crossing`` opens no automatic charge.
+    """
     if crossing.opens:
         return books.top_ups.open(books.store, user_id, now)
     return NOTHING_OPENED
@@ -107,7 +120,10 @@ def _opened(
 def _rows(
     user_id: str, told: Iterable[Notice], last: int, now: datetime
 ) -> Iterator[Write]:
-    """Yield the row of each event, numbered after the ``last`` that was told."""
+    """Yield the write of each event's row.
+
+    ``last`` is the account's last sequence number so far.
+    """
     for sequence, notice in enumerate(told, last + 1):
         yield new_row(user_id, sequence, notice.type, notice.data, now)
 
@@ -115,7 +131,10 @@ def _rows(
 def _crossed(
     crossing: Crossing, user_id: str, account: Account, write: Write
 ) -> Iterator[Notice]:
-    """Yield the events of the thresholds that the write crosses, with the quota afterwards."""
+    """Yield the events for the thresholds that the write crosses.
+
+    Their data is the quota after the write.
+    """
     for kind in crossing.tells:
         yield Notice(kind, account.after(write).shown(user_id))
 
@@ -123,7 +142,11 @@ def _crossed(
 def _told(
     account: Account, write: Write, crossing: Crossing, events: int
 ) -> Write:
-    """Return the account's write with what the crossing demands, and the sequence's new end."""
+    """Return the balance's write with the crossing's changes added.
+
+    If there are events, it also raises the account's sequence number by
+    their number.
+    """
     write = write._replace(
         set={**write.set, **crossing.set},
         remove=(*write.remove, *crossing.remove),

@@ -14,7 +14,9 @@ from billing.notices.rows import Row
 from billing.storage.writes import KEY_NAMES
 
 AT_ONCE: Final = 50
-"""Tries that run in parallel. Each has a thread, which waits for a receiver most of its time."""
+"""How many events are delivered in parallel. Each has a thread, which mostly
+waits for the receiver.
+"""
 Report = Callable[[Row, Outcome | Exception], None]
 
 
@@ -44,7 +46,11 @@ def sweep(
     go_on: Callable[[], bool],
     report: Report,
 ) -> Counter[str]:
-    """Deliver the events that are due, batch by batch, while there is time."""
+    """Deliver the events that are due, while ``go_on()`` is true.
+
+    They are delivered batch by batch. Returns how many events had each
+    outcome.
+    """
     outcomes: Counter[str] = Counter()
     due = find_due(books)
     while go_on():
@@ -58,7 +64,7 @@ def sweep(
 
 
 def find_due(books: Books) -> Iterator[Row]:
-    """Yield the rows that are due now, of all accounts, the longest overdue first."""
+    """Yield the events of all accounts that are due, the oldest first."""
     owner, name = KEY_NAMES["notices"]
     now = int(books.clock().timestamp())
     after = None

@@ -12,12 +12,18 @@ from billing.storage.writes import Write
 
 State = Literal["pending", "delivered", "dead"]
 PING: Final = "ping"
-"""The type of the event that ``topup doctor`` sends. It tells of no account."""
+"""The type of the test event that ``topup doctor`` sends. It is about no
+account.
+"""
 PING_ACCOUNT: Final = "ping"
 DUE: Final = "due"
-"""The mark of a sparse index: it has the rows that are not delivered yet."""
+"""The attribute that puts a row into the index of events that are not
+delivered yet.
+"""
 SWEPT_AFTER_SECONDS: Final = 60
-"""The table's stream starts the first try at once. The sweep takes what the stream lost."""
+"""When the sweep may try a new event. The table's stream starts the first try
+at once, and the sweep finds the events that the stream has lost.
+"""
 SEQUENCE_DIGITS: Final = 12
 
 
@@ -27,8 +33,10 @@ class Row:
 
     user_id: str
     notice: str
-    """The range key: the sequence, then the id. Two events never share it, even after a restore
-    has turned an account's sequence back."""
+    """The range key: the sequence number, then the event's id. The id keeps
+    keys different even if a restore from a backup sets an account's
+    sequence number back.
+    """
     id: str
     type: str
     created: str
@@ -37,17 +45,24 @@ class Row:
     state: State
     attempts: int
     since: int
-    """Epoch second at which its 72 hours began: when it was written, or sent again."""
+    """The epoch second at which its 72 hours started: when it was written, or
+    sent again.
+    """
     due_at: int = 0
     done: frozenset[str] = frozenset()
-    """The ways by which it was delivered already."""
+    """The receivers that need no other try: ``ways`` of delivery.deliver."""
     gone: bool = False
-    """The receiver answered 410: it wants no such events."""
+    """Whether a receiver answered 410, so that the event is not sent to it
+    again.
+    """
     last_error: str = ""
 
     @classmethod
     def from_item(cls, item: Item) -> "Row":
-        """Return the row in a stored item. Ignores attributes that a newer version wrote."""
+        """Return the event in a stored row.
+
+        Attributes that a newer version wrote are ignored.
+        """
         return cls(
             **{name: item[name] for name in cls.__slots__ if name in item}
         )
@@ -76,7 +91,7 @@ def new_row(
     data: Mapping[str, Any],
     now: datetime,
 ) -> Write:
-    """Return the write of a new event, which will be delivered."""
+    """Return the write of a new event's row. It will be delivered."""
     name = new_id("evt", now)
     values = {
         "id": name,

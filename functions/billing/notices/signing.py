@@ -1,7 +1,9 @@
-"""Signs events by the Standard Webhooks specification: https://www.standardwebhooks.com.
+"""Signs events by the Standard Webhooks specification.
 
-The official package ``standardwebhooks`` makes one signature by one secret. For that one HMAC it
-would be one more package to pin, audit and ship. The tests check every signature with it.
+https://www.standardwebhooks.com. The official package ``standardwebhooks``
+makes one signature with one secret. That is one HMAC, not worth one more
+package to pin, audit and ship. The tests check each signature with that
+package.
 """
 
 import base64
@@ -20,10 +22,11 @@ KEY_BYTES_MAX: Final = 64
 def headers(
     name: str, epoch: int, body: bytes, secrets: Sequence[str]
 ) -> dict[str, str]:
-    """Return the headers of one try, with a signature by each secret.
+    """Return the HTTP headers of one try, with a signature by each secret.
 
-    ``epoch`` is the second of this try. A receiver that knows one of the secrets accepts the
-    event, so that secrets can be rolled.
+    ``name`` is the event's id, and ``epoch`` the second of this try. A
+    receiver that knows one of the secrets accepts the event, so secrets
+    can be rolled.
     """
     signed = b".".join((name.encode(), str(epoch).encode(), body))
     signatures = [
@@ -38,7 +41,11 @@ def headers(
 
 
 def key_of(secret: str) -> bytes:
-    """Return the key in ``whsec_`` + base64. Raises ValueError for anything else."""
+    """Return the signing key in a secret, ``whsec_`` and base64.
+
+    Raises ValueError if the secret has another form or its key is not of
+    24 to 64 bytes.
+    """
     text = secret.removeprefix(PREFIX)
     try:
         key = base64.b64decode(text, validate=True)
@@ -52,9 +59,11 @@ def key_of(secret: str) -> bytes:
 
 
 def secrets_in(text: str) -> tuple[str, ...]:
-    """Return the secrets in the stored text, the newest first. Raises ValueError for none.
+    """Return the signing secrets in the stored text, the newest first.
 
-    ``{"secrets": ["whsec_..."]}``, or ``{"generated": "..."}`` as the deployment makes it.
+    The text is ``{"secrets": ["whsec_..."]}``, or ``{"generated": "..."}``
+    as the deployment creates it. Raises ValueError if it has no secret or
+    an invalid one.
     """
     try:
         stored = json.loads(text)

@@ -16,17 +16,21 @@ from billing.storage.writes import Write, equals
 
 
 def drop(books: Books, parked: Parked, reason: str) -> None:
-    """Move a parked event to the dropped ones, because an operator decided not to settle it."""
+    """Drop a parked event, because an operator decided not to settle it.
+
+    Its record becomes one of a dropped event.
+    """
     books.store.commit(*_dropping(books, parked, reason))
 
 
 def drop_with_purchase(
     books: Books, parked: Parked, funding_id: str, payment_intent: str
 ) -> bool:
-    """Drop a refund or dispute of a purchase that an operator dropped.
+    """Drop a refund or dispute whose purchase an operator has dropped.
 
-    Returns False if the purchase is credited by now. The purchase's reference row shows the drop.
-    If the purchase is credited after all, ``bring_back`` parks the event again first.
+    The purchase's reference row lists it as dropped. If the purchase is
+    credited later after all, ``bring_back`` parks the event again first.
+    Returns False if the purchase is credited already.
     """
     reason = f"{funding_id}, whose money it gives back, was dropped"
     shown = references.waits_dropped(payment_intent, parked.name)
@@ -59,9 +63,10 @@ def _dropping(books: Books, parked: Parked, reason: str) -> tuple[Write, Write]:
 def bring_back(
     books: Books, payment_intent: str, dropped: frozenset[str]
 ) -> None:
-    """Park again, one by one, the events that were dropped with a purchase.
+    """Park again the events that were dropped with a purchase.
 
-    The purchase cannot be credited while any of them is left.
+    The purchase cannot be credited while any of them is still dropped. If
+    a concurrent request brings them back too, this one stops.
     """
     with suppress(
         ConditionFailedError
@@ -73,7 +78,11 @@ def bring_back(
 
 
 def _parking_again(books: Books, name: str) -> Iterator[Write]:
-    """No write where a restore has left it parked, or lost it."""
+    """Yield the writes that park a dropped event again.
+
+    Nothing is yielded if there is no such dropped event, because a restore
+    of the table has lost it or has parked it already.
+    """
     if item := books.store.get("events", (DROPPED, name)):
         record = {
             member: item[member]

@@ -28,15 +28,17 @@ from billing.storage.writes import Write, creates, equals
 def is_dropped(books: Books, fact: Fact) -> bool:
     """Return whether an operator has dropped the event or its purchase.
 
-    It is not reported again.
+    A dropped event is not parked again, and no operator is notified of it.
     """
     return books.store.get("events", (DROPPED, name_of(fact))) is not None
 
 
 def park(books: Books, fact: Fact, park: Park) -> bool:
-    """Keep the event in the queue and as a record.
+    """Keep the event in the queue, and write a record of it.
 
-    Returns False if its payment has arrived concurrently. The caller must then decide again.
+    Returns False if the event's payment was credited concurrently, so that
+    the caller must decide again. An event that an operator has dropped is
+    not parked.
     """
     if is_dropped(books, fact):
         return True
@@ -82,9 +84,10 @@ def _needs_operator(kind: ParkKind) -> bool:
 def _update_reason(
     books: Books, fact: Fact, record: Item, kept: Item | None
 ) -> None:
-    """Already parked, but the reason may have changed.
+    """Write the new reason and retry time if an event was parked before.
 
-    Update it, or an event that now needs an operator would keep being retried silently.
+    Otherwise an event that now needs an operator would keep being retried
+    silently.
     """
     if kept is None or kept["kind"] == record["kind"]:
         return
@@ -97,7 +100,12 @@ def _update_reason(
 
 
 def _waiting(fact: Fact, park: Park) -> Iterator[Write]:
-    """A reversal ahead of its payment also waits where that payment's transaction looks."""
+    """Yield the write that makes a reversal wait for its payment.
+
+    It adds a refund or dispute that came before its payment to the
+    reference row. The transaction that credits the payment reads that row,
+    so it cannot miss the reversal. For any other event nothing is yielded.
+    """
     if park.kind != "ahead" or not isinstance(fact, RefundsFact | DisputeFact):
         return
     if fact.payment_intent:

@@ -23,7 +23,11 @@ DROPPED: Final = "dropped"
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """One parked event. ``next_try`` is in epoch seconds, or 0 if it waits for an operator."""
+    """One parked event.
+
+    ``next_try`` is when to retry, in epoch seconds. It is 0 if the event
+    needs an operator.
+    """
 
     fact: Fact
     kind: ParkKind
@@ -46,19 +50,19 @@ class Parked:
 
     @property
     def name(self) -> str:
-        """Return the key of the parked event's record."""
+        """Return the range key of the parked event's record."""
         return name_of(self.fact)
 
     @property
     def parked_epoch(self) -> int:
-        """Return when the event was parked, in epoch seconds."""
+        """Return the time when the event was parked, in epoch seconds."""
         return to_epoch(self.parked_at)
 
     @property
     def waits_for_operator(self) -> bool:
-        """Return whether the event waits for an operator.
+        """Return whether the event needs an operator.
 
-        It is then not retried on the schedule.
+        Such an event is not retried on the schedule.
         """
         return not self.next_try
 
@@ -75,9 +79,10 @@ class Parked:
 
 
 def name_of(fact: Fact) -> str:
-    """Return the key of an event's record: one for everything that says the same of one purchase.
+    """Return the range key of an event's record.
 
-    Two events may tell of one purchase, or an event and Stripe's API.
+    It is the same for all events that report the same thing about one
+    purchase, and for the answer of Stripe's API about it.
     """
     return (
         f"{fact.funding_id}:{fact.kind}"
@@ -87,7 +92,7 @@ def name_of(fact: Fact) -> str:
 
 
 def find(books: Books, name: str) -> Parked | None:
-    """Return the parked event with this record name, or None."""
+    """Return the parked event with this record key, or None."""
     item = books.store.get("events", (PARKED, name))
     return Parked.from_item(item) if item else None
 
@@ -100,7 +105,11 @@ def all_parked(books: Books) -> Iterator[Parked]:
 
 
 def all_dropped(books: Books) -> Iterator[Item]:
-    """Yield the events that operators dropped, and those dropped with a purchase, as plain data."""
+    """Yield the events that operators dropped, as plain data.
+
+    That includes refunds and disputes that were dropped with their
+    purchase.
+    """
     names = ("type", "kind", "why", "parked_at", "dropped_at", "reason")
     for item in books.store.pages("events", DROPPED):
         shown = {name: item[name] for name in names}

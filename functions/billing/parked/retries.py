@@ -10,24 +10,29 @@ from billing.parked.records import PARKED, Parked
 from billing.storage.writes import Write, equals
 
 RETRY_FIRST_SECONDS: Final = 30
-"""Recovery runs each minute, so the first retry comes within two minutes.
-
-That retry finds out whether a refund or dispute is ours.
+"""The pause before the first retry. The function for recovery runs each
+minute, so the first retry comes within two minutes. It finds out whether a
+refund or dispute is ours.
 """
 RETRY_LAST_SECONDS: Final = 6 * 3600
-"""Stripe itself retries for three days: https://docs.stripe.com/webhooks#automatic-retries"""
+"""The longest pause between retries. Stripe itself retries for three days:
+https://docs.stripe.com/webhooks#automatic-retries
+"""
 
 
 def resolve(books: Books, parked: Parked) -> None:
-    """Delete the record of a settled event. The payment keeps the mark that it was settled."""
+    """Delete the record of a parked event that is settled.
+
+    The mark that settlement has written for the event remains.
+    """
     books.store.commit(Write("events", (PARKED, parked.name), delete=True))
 
 
 def postpone(books: Books, parked: Parked) -> bool:
-    """Set the time of the retry after this one. Each pause is twice as long as the one before.
+    """Set the time of the next retry. Each pause is twice the last one.
 
-    It is called before the retry, in case the retry kills the process. Returns False if the record
-    has changed concurrently.
+    Call it before the retry, in case the retry crashes the process.
+    Returns False if a concurrent request has changed the record.
     """
     pause = min(
         RETRY_FIRST_SECONDS * 2 ** (parked.tries + 1), RETRY_LAST_SECONDS

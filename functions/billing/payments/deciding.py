@@ -22,7 +22,11 @@ UNSEEN: Final = "unseen"
 
 
 def decide(payment: Payment | None, fact: Fact, now: str) -> Decision:
-    """Return how an event changes a payment. ``now`` is written, never compared."""
+    """Return how an event changes a payment.
+
+    It is a Change, Already (nothing to write) or Park. ``now`` is only
+    written, never compared.
+    """
     match fact:
         case SessionFact():
             return _session(payment, fact, now)
@@ -83,12 +87,14 @@ def _funded(payment: Payment, fact: SessionFact, now: str) -> Change:
 
 
 def _of_another_session(payment: Payment, fact: SessionFact) -> Decision | None:
-    """Decide about a session or intent that is not the one we made for this payment.
+    """Decide on an event of a session or intent that we did not make.
 
-    None: it is a copy that takes the place of ours. Stripe copies an expired session, metadata
-    included, where recovery is switched on:
-    https://docs.stripe.com/payments/checkout/abandoned-carts. Ours must have expired or failed for
-    good: until then both could be paid.
+    ``payment`` has another one. Returns None if the new one takes its
+    place: Stripe copies an expired session, with the metadata, if recovery
+    is switched on
+    (https://docs.stripe.com/payments/checkout/abandoned-carts). That is
+    allowed only if ours has expired or failed for good, because otherwise
+    both could be paid.
     """
     if fact.kind != "paid":
         return Already(duplicate=False)
@@ -109,7 +115,7 @@ def _of_another_session(payment: Payment, fact: SessionFact) -> Decision | None:
 
 @dataclass(frozen=True, slots=True)
 class _Differing:
-    """A claim on which our record and Stripe differ."""
+    """A field in which our record and Stripe differ."""
 
     field: Field
     ours: str | int

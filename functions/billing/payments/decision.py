@@ -9,12 +9,18 @@ ParkKind = Literal[
     "ahead", "unknown_payment", "other_session", "mismatch", "paid_twice"
 ]
 Field = Literal["user_id", "plan", "quota", "amount", "currency"]
-"""What an event claims of a payment, as operators read it."""
+"""What an event says about a payment and must match our record. Operators see
+these names.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A decision to write ``payment``, and to move ``units`` (signed) under the ledger entry."""
+    """A decision to write ``payment`` and to move ``units``.
+
+    ``units`` are positive for a credit and negative for a clawback.
+    ``entry`` is the type of the ledger entry, or "" if no units move.
+    """
 
     payment: Payment
     units: int = 0
@@ -25,7 +31,8 @@ class Change:
 class Already:
     """A decision to write nothing.
 
-    ``duplicate`` is true if the same was settled before. Otherwise the event is stale.
+    ``duplicate`` is true if the same event was settled before. Otherwise a
+    later event has made this one stale.
     """
 
     duplicate: bool
@@ -33,12 +40,15 @@ class Already:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """A decision to park an event that cannot be settled now. ``why`` is for operators."""
+    """A decision to park an event: keep it, and settle it later.
+
+    ``why`` is the reason as operators read it.
+    """
 
     kind: ParkKind
     why: str
     fields: tuple[Field, ...] = ()
-    """Of a mismatch: on which claims our record and Stripe differ."""
+    """For a mismatch: in which fields our record and Stripe differ."""
 
 
 Decision = Change | Already | Park

@@ -7,16 +7,19 @@ from typing import Final
 from billing.facts import DisputeFact
 
 CLOSED: Final = ("", "prevented", "warning_closed", "lost", "won")
-"""How a dispute can end, the strongest last. "" while it is open.
-https://docs.stripe.com/api/disputes/object#dispute_object-status"""
+"""How a dispute can end; a later one in this list replaces an earlier one. ""
+is an open dispute.
+https://docs.stripe.com/api/disputes/object#dispute_object-status
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """The known state of one dispute.
+    """What we know of one dispute.
 
-    ``amount`` is in the payment's minor units. ``transactions`` are amounts by balance transaction
-    id, negative when money went out. ``converted`` is true if they are in another currency.
+    ``amount`` is in the payment's minor units. ``transactions`` has the
+    amount of each balance transaction by its id, negative if money was
+    withdrawn. ``converted`` is true if these are in another currency.
     """
 
     amount: int = 0
@@ -25,19 +28,20 @@ class Dispute:
     transactions: Mapping[str, int] = field(default_factory=dict)
     converted: bool = False
     told_with: int = 0
-    """How many transactions came with ``amount``. The event with the most is the newest.
-
-    An inquiry's amount may fall.
+    """How many transactions the event with ``amount`` had. The event with the
+    most is the newest, and its amount counts, because the amount of an
+    inquiry may fall.
     """
 
     @property
     def out_minor(self) -> int:
-        """Return the money that the dispute holds now, in the payment's minor units.
+        """Return the money that the dispute has withdrawn and not returned.
 
-        The dispute's status does not matter, and fees are not counted. In another currency the
-        amount is a share of the disputed amount: what was withdrawn less what came back, divided by
-        what was withdrawn. Money comes back at another day's exchange rate. Once the dispute is
-        won, that difference is the seller's.
+        It is in the payment's minor units, without fees, whatever the
+        dispute's status. If the transactions are in another currency, it is
+        the disputed amount times the part of the withdrawn money that has not
+        come back. Once the dispute is won and money came back, it is 0: a
+        difference in the exchange rate is the seller's.
         """
         out = max(0, -sum(self.transactions.values()))
         withdrawn = -sum(
@@ -51,15 +55,16 @@ class Dispute:
 
     @property
     def _came_back(self) -> bool:
-        """Return whether any money was reinstated."""
+        """Return whether any of the dispute's money came back."""
         return any(amount > 0 for amount in self.transactions.values())
 
     @property
     def is_open(self) -> bool:
-        """Return whether the dispute's money is out, or may soon be, and is not lost for good.
+        """Return whether the dispute still holds money, or soon may.
 
-        After a won dispute, less money may come back than went out. The seller bears the
-        difference.
+        A lost dispute is not open. A dispute that ended after money came back
+        is not open either, even if less came back than was withdrawn: the
+        seller bears the difference.
         """
         if self.closed == "lost" or (self.closed and self._came_back):
             return False
@@ -69,9 +74,10 @@ class Dispute:
 
     @property
     def lost_minor(self) -> int:
-        """Return the disputed amount if the dispute is lost. The customer then keeps the money.
+        """Return the disputed amount if the dispute is lost, else 0.
 
-        Adjustments of a few cents do not change it. It is 0 if all the money came back.
+        The customer then keeps the money. Adjustments of a few cents do not
+        change the amount. It is 0 if all of the money came back.
         """
         if self.closed != "lost":
             return 0
@@ -79,9 +85,10 @@ class Dispute:
         return 0 if all_came_back else self.amount
 
     def with_fact(self, fact: DisputeFact) -> "Dispute":
-        """Return this dispute with the information of an event added.
+        """Return this dispute with an event's information added.
 
-        The strongest end wins, in any order of the events: a lost dispute may be won on appeal.
+        The end that comes last in CLOSED counts, whatever the order of the
+        events: a lost dispute may still be won on appeal.
         """
         mine, theirs = (
             (self.told_with, self.amount),

@@ -1,7 +1,8 @@
 """Keeps events in an SQS queue, outside DynamoDB, until they are settled.
 
-A failure of either service then loses no event. Where the parameter StripeEventBus is set, the
-queue also receives Stripe's events from Amazon EventBridge.
+So a failure of one of the two services loses no event. If the parameter
+StripeEventBus is set, the queue also receives Stripe's events from Amazon
+EventBridge.
 """
 
 import json
@@ -21,12 +22,17 @@ CLIENT = Config(
     read_timeout=2,
     retries={"total_max_attempts": 1, "mode": "standard"},
 )
-"""One attempt: it comes last in a request, and a failure is answered 5xx."""
+"""One attempt only: sending comes last in a request, and a failure is answered
+with 5xx, so that the caller repeats the request.
+"""
 DELAY_SECONDS = 20
-"""By then, what an event was ahead of has usually come."""
+"""How long SQS waits before it delivers an event. If the event came before its
+payment, the payment has usually arrived by then.
+"""
 STRIPES_SOURCE: Final = "aws.partner/stripe.com/"
-"""How an envelope's ``source`` begins. Only Stripe can write one:
-https://docs.stripe.com/event-destinations/eventbridge#event-structure"""
+"""The start of ``source`` in an event from EventBridge. Only Stripe can send
+one: https://docs.stripe.com/event-destinations/eventbridge#event-structure
+"""
 
 
 @cache
@@ -38,13 +44,14 @@ class Queue:
     """The stack's SQS queue of parked events."""
 
     def __init__(self, url: str) -> None:
-        """``url`` as SQS gives it."""
+        """``url`` is the queue's URL, as SQS gives it."""
         self._url = url
 
     def keep(self, fact: Fact) -> None:
-        """Send the event to the queue. It is safe there once this returns.
+        """Send the event to the queue. After this returns, it is not lost.
 
-        Raises AwsRefusedError when SQS refuses for good, else OutcomeUnknownError.
+        Raises AwsRefusedError if SQS would refuse the same message again, and
+        OutcomeUnknownError for any other failure.
         """
         try:
             _client().send_message(
@@ -84,9 +91,9 @@ def event_in(body: str) -> dict[str, Any] | None:
 
 
 def _parsed(body: str) -> Any:
-    """Return the JSON in a message.
+    """Return the JSON value in a message.
 
-    Raises ValueError for anything else, however deeply it is nested.
+    Raises ValueError if the message is not JSON or is nested too deeply.
     """
     try:
         return json.loads(body)

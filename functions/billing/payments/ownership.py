@@ -1,7 +1,8 @@
-"""Decides whether an event without a known payment is ours, and must be parked.
+"""Decides whether an event whose payment we do not have is ours.
 
-An event with our deployment's id is ours. An event without it is ours only if our records know its
-payment.
+An event of ours is parked (kept to be settled later), another one is ignored.
+An event with our deployment's id is ours. An event without it is ours only if
+our records name its payment.
 """
 
 from typing import assert_never
@@ -18,9 +19,11 @@ from billing.storage.keys import user_key
 
 
 def why_ignored(books: Books, fact: Fact, *, linked: bool = False) -> str:
-    """Return why to ignore an event whose payment was not found, or "" if it must be parked.
+    """Return why to ignore an event without a payment, or "" to park it.
 
-    ``linked`` is true if a row of ours leads from Stripe's id to a payment. The event is then ours.
+    ``linked`` is true if a reference row leads from Stripe's id to a
+    payment of ours. Then the event is ours, although that payment itself
+    is missing.
     """
     if moves_nothing(fact):
         return f"{fact.type} can move no unit, and its payment is not in our records"
@@ -30,7 +33,11 @@ def why_ignored(books: Books, fact: Fact, *, linked: bool = False) -> str:
 
 
 def moves_nothing(fact: Fact) -> bool:
-    """Return whether an event can never move units: a session without payment, or an inquiry."""
+    """Return whether an event can never move units.
+
+    That is so for a session that was not paid, a declined attempt, and an
+    inquiry (an early dispute that holds no money).
+    """
     match fact:
         case SessionFact():
             return fact.kind != "paid"
@@ -55,9 +62,10 @@ def _needs_record(fact: Fact) -> bool:
 
 
 def _has_record(books: Books, fact: Fact) -> bool:
-    """Return whether we have the record that a charge's metadata names.
+    """Return whether we have the payment that a charge's metadata names.
 
-    The record of a session or a decline was looked for before.
+    It is false for a session or a decline, because their payment was
+    already looked for.
     """
     if not isinstance(fact, RefundsFact) or not fact.payment_id:
         return False

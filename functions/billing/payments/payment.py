@@ -19,7 +19,7 @@ from billing.payments.reversals import Reversals
 
 
 class Phase(IntEnum):
-    """The progress of a checkout. It is stored as the number."""
+    """The progress of a purchase. It is stored as the number."""
 
     PENDING = 0
     DECLINED = 1
@@ -45,9 +45,10 @@ PaymentStatus = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """Our record of one purchase. Amounts are in minor units, times in RFC 3339.
+    """Our record of one purchase.
 
-    The first block never changes after the buyer has seen it.
+    Amounts are in minor units, times in RFC 3339. The fields above
+    ``attempt`` never change after the buyer has seen them.
     """
 
     payment_id: str
@@ -58,8 +59,10 @@ class Payment:
     currency: str
     created_at: str
     attempt: int = 0
-    """Part of the idempotency key to Stripe. Counts Stripe's 5xx answers, which Stripe would replay
-    under the same key."""
+    """Part of the idempotency key that we send to Stripe. It counts Stripe's
+    5xx answers, because Stripe would replay such an answer under the same
+    key.
+    """
     session_id: str = ""
     url: str = ""
     expires_at: str = ""
@@ -68,37 +71,52 @@ class Payment:
     payment_intent: str = ""
     paid_minor: int = 0
     failure_code: str = ""
-    """Of the latest decline; empty once it is paid."""
+    """Why the latest attempt was declined. Empty once the payment is paid."""
     declined_at: int = 0
-    """Stripe's ``created`` of that decline, epoch seconds. 0 where an older version stored it."""
+    """Stripe's ``created`` of the latest declined attempt, in epoch seconds. 0
+    if an older version stored the payment.
+    """
     units_clawed_back: int = 0
     units_written_off: int = 0
     units_expired: int = 0
-    """Of ``units_clawed_back``: units that had expired, and so count as taken back already."""
+    """The part of ``units_clawed_back`` that had expired, and so counts as
+    taken back already.
+    """
     expires_after_days: int = 0
-    """How long the units live, 0 for ever. Frozen as the price is."""
+    """After how many days the units expire. 0 means never. As the price, it is
+    copied from the plan.
+    """
     lot_expires_at: int = 0
-    """Epoch second at which the units expire, or would have when they were clawed back. 0: never.
+    """The epoch second at which the units expire, or would have expired when
+    they were clawed back. 0 means never.
     """
     away_since: int = 0
-    """Epoch second of the first clawback whose units are still away, 0 for none."""
+    """The epoch second of the first clawback whose units have not come back. 0
+    means none.
+    """
     movements: int = 0
-    """How many times reversals have moved units.
-
-    Numbers their ledger entries: the n-th movement can be booked only once.
+    """How many times reversals have moved units. It numbers their ledger
+    entries, so that each movement can be booked only once.
     """
     reversals: Reversals = Reversals()  # noqa: RUF009 - frozen
     unseen: str = ""
-    """Set when it is paid, removed when reconciliation has seen its session at Stripe. The key of a
-    sparse index."""
+    """Set when the payment is paid, and removed when reconciliation has found
+    its session at Stripe. It is the partition key of a sparse index.
+    """
     version: int = 0
-    """Rises with every change, so that two concurrent changes cannot both be written."""
+    """Grows with every change, so that only one of two concurrent changes is
+    written.
+    """
 
     @classmethod
     def of(
         cls, plan: Plan, payment_id: str, user_id: str, created_at: str
     ) -> "Payment":
-        """Return a new payment with the price and the units that the buyer sees now."""
+        """Return a new payment with the price and units of the plan.
+
+        They are copied, so that a later change of the plan does not alter this
+        payment.
+        """
         return cls(
             payment_id=payment_id,
             user_id=user_id,
@@ -112,9 +130,9 @@ class Payment:
 
     @classmethod
     def claimed_by(cls, fact: SessionFact | DeclinedFact) -> "Payment":
-        """Return the payment as an event's metadata claims it to be.
+        """Return the payment as the event's metadata describes it.
 
-        The write's conditions check every claim against the stored record.
+        The write's conditions compare each field with the stored payment.
         """
         bare = cls(
             payment_id=fact.payment_id,
@@ -138,7 +156,7 @@ class Payment:
 
     @property
     def claims(self) -> dict[str, str | int]:
-        """What its metadata at Stripe says of it."""
+        """Return the payment's metadata at Stripe."""
         names = ["payment_id", "user_id", "plan", "quota"]
         if self.expires_after_days:
             names.append("expires_after_days")
@@ -146,9 +164,11 @@ class Payment:
 
     @property
     def funding_id(self) -> str:
-        """Return the session that pays it, or the payment intent where there is no session.
+        """Return the id of the Stripe object that pays for this purchase.
 
-        "" until Stripe has made either. It is the payment's identity in the ledger.
+        It is the session, or the payment intent of an automatic charge, or ""
+        before Stripe has made either. The ledger uses it to identify the
+        purchase.
         """
         return self.session_id or self.payment_intent
 
@@ -207,13 +227,16 @@ class Payment:
 
     @property
     def _paid_intent(self) -> str | None:
-        """None before it is paid, although an automatic charge's intent is known earlier."""
+        """Return the payment intent's id once it is paid, and None before.
+
+        An automatic charge's intent is known earlier, but not shown.
+        """
         return (
             (self.payment_intent or None) if self.phase is Phase.PAID else None
         )
 
     def to_item(self) -> dict[str, Any]:
-        """Return the stored attributes except the key."""
+        """Return the attributes of the payment's row, without the key."""
         names = (
             name
             for name in self.__slots__

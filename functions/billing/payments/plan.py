@@ -18,7 +18,7 @@ class Plan:
     currency: str
     quota: int
     expires_after_days: int = 0
-    """How long the units live, 0 for ever."""
+    """After how many days the units expire. 0 means never."""
 
     def as_answer(self) -> dict[str, Any]:
         """Return the plan as ``GET /plans`` shows it."""
@@ -36,7 +36,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The free units that a new customer may ask for, once."""
+    """The free units that a new customer may ask for, once.
+
+    plans.json says whether the deployment offers any.
+    """
 
     units: int
     needs_verified_email: bool
@@ -45,7 +48,7 @@ class Welcome:
     expires_after_days: int = 0
 
     def as_answer(self) -> dict[str, Any]:
-        """The welcome as ``GET /plans`` shows it."""
+        """Return the welcome units as ``GET /plans`` shows them."""
         return {
             "units": self.units,
             "expires_after_days": self.expires_after_days or None,
@@ -56,7 +59,7 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What is for sale, and what is free."""
+    """The plans for sale, and the welcome units (None without any)."""
 
     plans: Mapping[str, Plan]
     welcome: Welcome | None = None

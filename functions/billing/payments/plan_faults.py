@@ -33,7 +33,10 @@ def stop_if_wrong(rows: list[Any], welcome: object) -> None:
 
 
 def _members(kind: type, row: object) -> Mapping[str, Any] | None:
-    """Return a row that has all members of ``kind``, and no others; an optional one may lack."""
+    """Return ``row`` if it has exactly the members of ``kind``, else None.
+
+    The member ``expires_after_days`` may be left out.
+    """
     names = {field.name for field in fields(kind)}
     needed = names - {OPTIONAL}
     if isinstance(row, dict) and needed <= set(row) <= names:

@@ -12,12 +12,15 @@ from billing.payments.plan_faults import stop_if_wrong
 
 CATALOGUE: Final = Path(__file__).with_name("plans.json")
 PLANS_MAX: Final = 100
-"""The page and the API show all of them at once."""
+"""The most plans. The page and the API show all of them at once."""
 
 
 @cache
 def whole_catalogue() -> Catalogue:
-    """Return the file's plans and welcome. Raises ValueError naming every fault of the file."""
+    """Return the plans and welcome units in plans.json.
+
+    Raises ValueError that lists every error in the file.
+    """
     return read(CATALOGUE.read_text(encoding="utf-8"))
 
 
@@ -40,14 +43,19 @@ def find(plan_id: object) -> Plan:
 
 
 def load(text: str) -> Mapping[str, Plan]:
-    """Parse and check a catalogue, and return its plans."""
+    """Return the plans, by id, in the text of a plans.json.
+
+    Raises ValueError that lists every error in the text.
+    """
     return read(text).plans
 
 
 def read(text: str) -> Catalogue:
-    """Parse and check a catalogue.
+    """Return the plans and welcome units in the text of a plans.json.
 
-    It is a JSON list of plans, or an object with the members ``plans`` and ``welcome``.
+    The text is a JSON list of plans, or an object with the members
+    ``plans`` and ``welcome``. Raises ValueError that lists every error in
+    the text.
     """
     found = json.loads(text)
     rows, welcome = found, None

@@ -1,16 +1,18 @@
-"""Reads and writes reference rows, which lead from a payment intent or charge to its payment.
+"""Reads and writes reference rows.
 
-Before that payment is credited, the row of its intent holds the refunds and disputes that arrived
-early. The states of that row, and the functions that change them::
+A reference row leads from a payment intent or charge to its payment. Before
+the payment is credited, the row of its intent lists the refunds and disputes
+that arrived early. The states of the row, and the functions that change them::
 
-    no row ────────── park ────────► waiting ── drop_with_purchase ──► dropped with the purchase
-       │                               │  ▲                                     │
-       │ credit                 credit │  └─────────────── bring_back ──────────┘
-       ▼                               ▼                   (a credit is refused until it is done)
-    leads to its payment ◄─── credit removes the waiting events and settles them
+    no row ────── park ─────► waiting ── drop_with_purchase ──► dropped with
+      │                        │    ▲                           the purchase
+      │ credit          credit │    └────────── bring_back ──────────┘
+      ▼                        ▼           (before that, no credit is possible)
+    leads to its payment ◄─────┘
+    (a credit removes the waiting events from the row and settles them)
 
-In DynamoDB an event that waits is in the set ``waiting``. One that an operator dropped with its
-purchase is in ``waiting`` and in ``aside``.
+In DynamoDB, the set ``waiting`` has the events that wait. An event that an
+operator dropped with its purchase is in ``waiting`` and in ``aside``.
 """
 
 from collections.abc import Mapping
@@ -32,9 +34,11 @@ class Reference:
     payment_id: str = ""
     user_id: str = ""
     waiting: frozenset[str] = _NO_EVENTS
-    """Names of the parked events that wait for the payment, those dropped with it included."""
+    """The record keys of the parked events that wait for the payment,
+    including those that were dropped with it.
+    """
     dropped: frozenset[str] = _NO_EVENTS
-    """Names of the events that were dropped with the purchase."""
+    """The record keys of the events that were dropped with the purchase."""
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Reference":
@@ -51,16 +55,20 @@ NO_REFERENCE: Final = Reference()
 
 
 def find(books: Books, stripe_id: str | None) -> Reference:
-    """Return the reference row of a payment intent or charge, or NO_REFERENCE without one."""
+    """Return the reference row of a payment intent or charge.
+
+    Returns NO_REFERENCE if there is no such row.
+    """
     if not stripe_id:
         return NO_REFERENCE
     return Reference.from_item(books.store.get(*_row(stripe_id)) or {})
 
 
 def write_again(books: Books, payment: Payment) -> None:
-    """Write the row from a paid payment's intent to the payment again, after a restore lost it.
+    """Write the reference row of a paid payment again.
 
-    Recovery settles the events that wait in the row.
+    A restore from a backup can lose it. If events wait in the row,
+    recovery settles them.
     """
     books.store.commit(
         Write(
@@ -92,9 +100,10 @@ def charge_leads_to(payment: Payment, charge: str) -> Write:
 
 
 def waits(intent: str, name: str) -> Write:
-    """Return the write that adds a waiting event to the row.
+    """Return the write that adds a waiting event to the reference row.
 
-    Refused once the payment is credited.
+    ``name`` is the event's record key. DynamoDB refuses the write if the
+    payment is credited already.
     """
     return Write(
         *_row(intent),
@@ -106,7 +115,8 @@ def waits(intent: str, name: str) -> Write:
 def waits_dropped(intent: str, name: str) -> Write:
     """Return the write that marks an event as dropped with its purchase.
 
-    DynamoDB refuses it once the payment is credited.
+    ``name`` is the event's record key. DynamoDB refuses the write if the
+    payment is credited already.
     """
     gone = frozenset({name})
     return Write(
@@ -117,7 +127,11 @@ def waits_dropped(intent: str, name: str) -> Write:
 
 
 def waits_again(intent: str, name: str, dropped: frozenset[str]) -> Write:
-    """Return the write that makes a dropped event wait again. Refused if ``dropped`` is stale."""
+    """Return the write that makes a dropped event wait again.
+
+    ``name`` is the event's record key. DynamoDB refuses the write if
+    ``dropped``, the list of dropped events, has changed.
+    """
     left = dropped - {name}
     return Write(
         *_row(intent),

@@ -1,7 +1,8 @@
-"""Computes a payment's known refunds and disputes, and the units that they take back.
+"""Computes a payment's refunds and disputes, and the units to claw back.
 
-All figures only grow (a maximum, sets of failures, a union of transactions). So events may arrive
-in any order, twice or late, and lead to the same state.
+All stored figures only grow: a maximum, sets of failures, a union of
+transactions. So events may arrive in any order, twice or late, and lead to the
+same state.
 """
 
 from collections.abc import Mapping
@@ -25,10 +26,11 @@ class Reversals:
     def refunded_minor(self) -> int:
         """Return the refunded amount: the larger of two lower bounds.
 
-        One is the sum of the refunds known by id that have not failed. The other is the highest
-        cumulative figure less all failures. Stripe lowers its figure when a refund fails, so that
-        figure alone would hide the next refund. With both, events may arrive in any order or be
-        lost.
+        One is the sum of the refunds known by id that have not failed. The
+        other is the highest ``amount_refunded`` of the charge, less all failed
+        refunds. Stripe lowers that figure when a refund fails, so it alone
+        would hide the next refund. With both bounds, events may arrive in any
+        order or be lost.
         """
         standing = sum(
             amount
@@ -46,7 +48,7 @@ class Reversals:
 
     @property
     def is_disputed(self) -> bool:
-        """Return whether at least one dispute is open with its money out, or soon to be."""
+        """Return whether a dispute still holds money, or soon may."""
         return any(dispute.is_open for dispute in self.disputes.values())
 
     @property
@@ -57,9 +59,10 @@ class Reversals:
         )
 
     def units_to_take_back(self, units: int, paid_minor: int) -> int:
-        """Return the units to claw back in all: ``units * out // paid``, at most ``units``.
+        """Return how many units to claw back in all.
 
-        The customer keeps the remainder of the division until all money is refunded.
+        It is ``units * returned money // paid_minor``, at most ``units``.
+        Rounding favours the customer until all money is refunded.
         """
         if paid_minor <= 0:
             return 0
@@ -115,7 +118,10 @@ class Reversals:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Reversals":
-        """Return the reversals in a stored payment, {} for none. Unknown members are ignored."""
+        """Return the reversals in a stored payment.
+
+        {} gives no reversals. Members that a newer version wrote are ignored.
+        """
         disputes = {
             name: Dispute(**known(Dispute, dispute))
             for name, dispute in item.get("disputes", {}).items()
@@ -124,5 +130,8 @@ class Reversals:
 
 
 def _members(one: Dispute | Reversals) -> dict[str, Any]:
-    """What dataclasses.asdict returns, but shallow: its copies took a tenth of a settlement."""
+    """Return the attributes by name, as dataclasses.asdict but not copied.
+
+    Deep copies took a tenth of a settlement's time.
+    """
     return {name: getattr(one, name) for name in one.__slots__}

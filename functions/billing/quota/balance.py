@@ -14,13 +14,15 @@ from billing.storage.writes import Write
 
 COUNTER_CHARS: Final = 5
 COUNTERS: Final = "urx"
-"""First letters of the attributes that count for an API key: quota/key_use.py. Four characters of
-the key's name follow, so no other attribute of the balance may have this form."""
+"""The first letters of the attributes that count for an API key: see
+quota/key_use.py. Four characters of the API key's name follow, so no other
+attribute of the balance may have this form.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """Units that expire together, and when."""
+    """A number of units that expire at the same time, ``at``."""
 
     units: Count
     at: Time
@@ -54,41 +56,60 @@ class Balance:
     debt: int = 0
     itemised: int = 0
     use_day: str = ""
-    """The UTC day whose use is not itemised yet."""
+    """The UTC day of the use that is not booked in the ledger yet."""
     holds_due: int = 0
-    """Epoch second at which the first open hold may expire, 0 for none. Never too late."""
+    """The epoch second at which the first open hold expires, or an earlier
+    one. 0 without holds.
+    """
     holds_placed: int = 0
-    """How many holds were ever placed: a change tells that the list of open holds is stale."""
+    """How many holds were ever placed. If it has changed, a list of open holds
+    that was read before is stale.
+    """
     lots_due: int = 0
-    """Epoch second at which the first lot may expire, 0 for none. Never too late."""
+    """The epoch second at which the first lot expires, or an earlier one. 0
+    without lots.
+    """
     lots_used: int = 0
-    """The ``used`` up to which lots were burned. Debits since then burn them lazily."""
+    """The value of ``used`` when used units were last subtracted from the
+    lots' rows. Debits since then are subtracted from the lots later.
+    """
     lots_left: int = 0
-    """The units in all lots' rows, those in open holds included."""
+    """The units in all lots' rows, including the units in open holds."""
     lots_held: int = 0
-    """The units in all lots' rows that open holds have."""
+    """The part of the lots' units that is in open holds."""
     lots_version: int = 0
-    """How often a lot's row was written: a change tells that the lots that were read are stale."""
+    """How often any lot's row was written. If it has changed, lots that were
+    read before are stale.
+    """
     lots_exact: int = 0
-    """1 once a lot came in that expires or was given: from then on holds name their lots."""
+    """1 once the user has had a lot that expires or was granted. From then on
+    each hold records from which lots its units came.
+    """
     updated_at: str = ""
     booked_at: str = "never"
-    """When the last entry was booked, wherever it stands in the ledger. A change tells that the
-    ledger has changed."""
+    """When the last ledger entry was written. If it has changed, the ledger
+    has changed.
+    """
     keys_changed: int = 0
-    """How often a key was created, changed, revoked or rolled over into another day."""
+    """How often an API key was created, changed or revoked, or its counters
+    began a new day.
+    """
     keys: Mapping[str, int] = field(default_factory=dict)
-    """The counters of API keys, by attribute."""
+    """The counters of API keys, by the name of the balance's attribute."""
 
     told: int = 0
-    """The sequence of the account's last event out."""
+    """The sequence number of the last event that was sent to the seller."""
     low_at: int | None = None
-    """Where ``quota.low`` begins, as the customer set it. None for the template's LowAtUnits."""
+    """The number of units below which ``quota.low`` is sent, as the customer
+    set it. None means the template's LowAtUnits.
+    """
     low_told: bool = False
-    """``quota.low`` was told, and no ``quota.recovered`` since."""
+    """Whether ``quota.low`` was sent, with no ``quota.recovered`` since."""
     top_up_at: int = 0
-    """``when_below`` of automatic top-ups, from the customer's agreement until it is ended. Set
-    while a pause or an open charge allows none, too: the agreement itself is asked."""
+    """The ``when_below`` of the customer's agreement to automatic top-ups,
+    until the agreement ends. It is set also during a pause or an open
+    charge, so the agreement must be read before a charge.
+    """
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any] | None) -> "Balance":
@@ -100,12 +121,16 @@ class Balance:
 
     @property
     def unburned(self) -> int:
-        """The units that were used since lots were burned last."""
+        """Return the used units not yet subtracted from the lots' rows."""
         return self.used - self.lots_used
 
     @property
     def earlier_free(self) -> int:
-        """The free units that no lot's row has. Negative where holds have units of rows unnamed."""
+        """Return how many free units are in no lot's row.
+
+        The number is negative if open holds have units of lots without naming
+        the lots.
+        """
         return self.remaining + self.unburned - self.lots_left + self.lots_held
 
     @property
@@ -114,7 +139,7 @@ class Balance:
         return self.total - self.itemised
 
     def after(self, write: Write) -> "Balance":
-        """Return the balance after a write on it."""
+        """Return what this balance becomes when ``write`` is made."""
         added = {
             name: getattr(self, name) + amount
             for name, amount in write.add.items()
@@ -139,7 +164,7 @@ class Balance:
         return replace(self, **{**added, **known, **gone, "keys": keys})
 
     def shown(self, user_id: str) -> dict[str, Any]:
-        """Return the members of ``GET /quota``, for an event out."""
+        """Return the members of ``GET /quota``, for an event to the seller."""
         return members(self.as_answer(user_id))
 
     def as_answer(
@@ -162,7 +187,7 @@ NO_BALANCE: Final = Balance()
 
 
 def is_counter(name: str) -> bool:
-    """Return whether an attribute of the balance counts for an API key."""
+    """Return whether a balance's attribute is an API key's counter."""
     return len(name) == COUNTER_CHARS and name[0] in COUNTERS
 
 

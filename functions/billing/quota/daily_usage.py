@@ -19,9 +19,11 @@ from billing.storage.writes import (
 
 
 def itemise(books: Books, user_id: str, balance: Balance) -> None:
-    """Book the last day's use as one ledger entry, and begin a new day. Idempotent.
+    """Book the last day's use as one ledger entry, and start a new day.
 
-    The entry also shows the use of each API key, and limits of keys begin a new window.
+    The entry also shows the use of each API key, and the keys' daily
+    limits start again. Idempotent: if a concurrent request did it first,
+    nothing is written.
     """
     now = books.clock()
     today, booked_at = day(now), stamp(now)

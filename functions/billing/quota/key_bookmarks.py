@@ -15,52 +15,69 @@ from billing.storage.dynamodb import Store
 from billing.storage.writes import Must, Write, absent, equals
 
 Per = Literal["day", "month", "total"]
-"""The window of a limit. Days and months are UTC."""
+"""The window of an API key's limit. Days and months are UTC."""
 USES: Final = "uses"
-"""Sorts after the balance's row, so that one query reads both."""
+"""The range key of the row. It sorts after the balance's, so that one query
+reads both.
+"""
 MARK: Final = "k"
-"""First letter of a live key's attribute in that row; its short name follows."""
+"""The first letter of the attribute that a live API key has in the row
+``uses``. The key's short name follows.
+"""
 READS_MAX: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Bookmark:
-    """One key's part of the row ``uses``."""
+    """What the row ``uses`` stores for one API key.
+
+    That is the window of its limit, and what it had used when the day and
+    the month began.
+    """
 
     key_id: str
     per: Per | None = None
     day: int = 0
-    """``u`` when the day began."""
+    """The API key's counter ``u`` when the day began."""
     month: int = 0
-    """``u`` when the month began."""
+    """The API key's counter ``u`` when the month began."""
     more: int = 0
-    """Used beside ``u - day`` and in no ledger entry yet."""
+    """Units used besides ``u - day``, and not in any ledger entry yet."""
 
     def base(self, per: Per) -> int:
-        """Return the counter's value when the window began."""
+        """Return the API key's counter when the window ``per`` began."""
         return {"day": self.day, "month": self.month, "total": 0}[per]
 
 
 class Uses(NamedTuple):
-    """The user's row ``uses``: one bookmark for each key."""
+    """The user's row ``uses``: one bookmark for each API key."""
 
     live: Mapping[str, Bookmark]
-    """By the key's short name."""
+    """The bookmarks of live API keys, by short name."""
     revoked: Mapping[str, Bookmark]
-    """Revoked keys whose use is in no ledger entry yet."""
+    """The bookmarks of revoked API keys whose last use is not in any ledger
+    entry yet.
+    """
     version: int = 0
-    """Equals ``keys_changed`` of the balance, unless the two are of two moments."""
+    """Equals ``keys_changed`` of the balance if both were read at the same
+    moment.
+    """
 
 
 def read_uses(store: Store, user_id: str) -> Uses:
-    """Return the row ``uses``. Read it after the balance, so that a pinned balance pins it too."""
+    """Return the user's row ``uses``.
+
+    Read it after the balance. Then the clause ``pin(balance)`` also
+    ensures that this row has not changed.
+    """
     return uses_from(store.get("quotas", (user_id, USES)))
 
 
 def read_both(store: Store, user_id: str) -> tuple[Balance, Uses]:
     """Return the balance and the row ``uses``, read with one query.
 
-    A query is not atomic: a write between the two rows is seen by their versions.
+    A query is not atomic. If the versions show a write between the two
+    rows, it reads both again.
     """
     balance, uses = Balance(), Uses({}, {})
     for _ in range(READS_MAX):
@@ -94,9 +111,13 @@ def write_uses(
     revoked: Mapping[str, Bookmark] | None = None,
     remove: tuple[str, ...] = (),
 ) -> Write:
-    """Return the write of some live keys, by short name, and of all ``revoked`` keys.
+    """Return the write that changes bookmarks in the user's row ``uses``.
 
-    The balance's write of the same transaction must ``BUMP``.
+    A bookmark is what an API key had used when the day and the month
+    began. It sets the bookmarks in ``live``, by short name, and removes
+    those of the short names in ``remove``. It replaces all bookmarks of
+    revoked keys, unless ``revoked`` is None. The same transaction must add
+    BUMP to the balance.
     """
     values: dict[str, Any] = {
         f"{MARK}{name}": _kept(bookmark) for name, bookmark in live.items()
@@ -111,7 +132,11 @@ def write_uses(
 
 
 def _kept(bookmark: Bookmark) -> dict[str, Any]:
-    """Leave out zeros: the row stays small."""
+    """Return a bookmark as it is stored: without zeros, to save space.
+
+    A bookmark is what an API key had used when the day and the month
+    began.
+    """
     return {name: value for name, value in asdict(bookmark).items() if value}
 
 
@@ -119,7 +144,11 @@ BUMP: Final[Mapping[str, int]] = {"keys_changed": 1}
 
 
 def pin(balance: Balance) -> Must:
-    """Return the clause that no key was created, changed, revoked or rolled over since the read."""
+    """Return the clause that the user's API keys have not changed.
+
+    It fails if a key was created, changed or revoked since ``balance`` was
+    read, or if the counters began a new day.
+    """
     if balance.keys_changed:
         return equals("keys_changed", balance.keys_changed)
     return absent("keys_changed")

@@ -21,20 +21,24 @@ from billing.storage.dynamodb import Store
 from billing.storage.writes import Write
 
 FOLDED_MAX: Final = 90
-"""Revoked keys moved to their rows in one transaction, within DynamoDB's 100 writes."""
+"""How many revoked API keys' totals one transaction moves to rows of their
+own, within DynamoDB's 100 writes.
+"""
 
 
 class RollOver(NamedTuple):
-    """The changes of an account's keys at the begin of a new day."""
+    """The changes to an account's API keys when a new day begins."""
 
     movement: Movement
     remove: tuple[str, ...]
     writes: tuple[Write, ...]
     by_key: Mapping[str, int]
-    """Units that the past day's entry shows, by key id."""
+    """The units that the past day's ledger entry shows for each API key, by
+    key id.
+    """
 
     def onto(self, account: Write) -> Write:
-        """Return the account's write with the changes of the keys added."""
+        """Return the balance's write with these changes added."""
         return account._replace(
             add={**account.add, **self.movement.add},
             remove=(*account.remove, *self.remove),
@@ -45,10 +49,11 @@ class RollOver(NamedTuple):
 def roll_over(
     store: Store, user_id: str, balance: Balance, today: str, *, is_booked: bool
 ) -> RollOver:
-    """Begin a new day for the keys' counters.
+    """Return the writes that start a new day for the API keys' counters.
 
-    Limits whose window ended get back what was used in it. ``is_booked``: the day's use goes into
-    a ledger entry now; otherwise it waits for the next one.
+    A limit whose day or month ended starts again at its full size.
+    ``is_booked`` says that the past day's use is booked in a ledger entry
+    in the same transaction. Otherwise it is kept for the next entry.
     """
     if not balance.keys_changed:
         return RollOver(Movement({}), (), (), {})
@@ -79,7 +84,10 @@ def roll_over(
 
 
 def _used_since(bookmark: Bookmark, balance: Balance, name: str) -> int:
-    """Return what a key, live or revoked, used and no ledger entry shows."""
+    """Return what an API key used that is in no ledger entry yet.
+
+    ``name`` is the short name of a live or revoked key.
+    """
     for counter in (used(name), gone(name)):
         if counter in balance.keys:
             return bookmark.more + balance.keys[counter] - bookmark.day
@@ -87,7 +95,7 @@ def _used_since(bookmark: Bookmark, balance: Balance, name: str) -> int:
 
 
 def not_itemised(balance: Balance, uses: Uses) -> dict[str, int]:
-    """Return the use of each key that no ledger entry shows yet, by key id."""
+    """Return the units that are in no ledger entry yet, by API key id."""
     units = {mark.key_id: mark.more for mark in uses.revoked.values()}
     for name, bookmark in uses.live.items():
         units[bookmark.key_id] = _used_since(bookmark, balance, name)
@@ -97,7 +105,7 @@ def not_itemised(balance: Balance, uses: Uses) -> dict[str, int]:
 def _begin(
     bookmark: Bookmark, balance: Balance, name: str, today: str
 ) -> Bookmark:
-    """Return a live key's bookmark at the begin of a day."""
+    """Return a live API key's bookmark for a new day, ``today``."""
     total = balance.keys[used(name)]
     begins = window_began("month", balance.use_day, today)
     return replace(
@@ -108,9 +116,11 @@ def _begin(
 def _gives_back(
     bookmark: Bookmark, balance: Balance, name: str, today: str
 ) -> dict[str, int]:
-    """Return what was used of a limit in the window that has ended.
+    """Return the units to add to an API key's limit for a new window.
 
-    A key without a limit gets it back each day.
+    They are what the key used in the window that ended, by the name of the
+    balance's attribute; {} if there is nothing to add. For a key without a
+    limit this happens each day.
     """
     per = bookmark.per or "day"
     if left(name) not in balance.keys:
@@ -122,7 +132,11 @@ def _gives_back(
 
 
 def _folds(user_id: str, balance: Balance, uses: Uses) -> dict[str, Write]:
-    """Return the writes that move revoked keys' totals to their rows, by attribute."""
+    """Return the writes that move revoked keys' totals off the balance.
+
+    They add each total to the API key's own row. The dict's keys are the
+    balance's attributes to remove.
+    """
     names = [name for name in uses.live if gone(name) in balance.keys]
     return {
         gone(name): add_to_row(

@@ -19,24 +19,27 @@ from billing.storage.keys import user_key
 from billing.storage.writes import Write, equals, exists
 
 NAMES: Final = "name#"
-"""In the table of keys, the rows of the user's short names."""
+"""The prefix, in the table of API keys, of the rows that reserve the user's
+short key names.
+"""
 
 
 def name_row(user_id: str, name: str) -> tuple[str, str]:
-    """Return the key of the row that reserves a short name for ever.
+    """Return the table key of the row that reserves a key's short name.
 
-    It also has the total use of a revoked key.
+    The row also has the total use of the API key after it was revoked. It
+    is never deleted.
     """
     return (user_key(user_id), f"{NAMES}{name}")
 
 
 def user_of(owner: str) -> str:
-    """Return the user of a row of the table of keys."""
+    """Return the user id in a partition key of the keys' table."""
     return owner.removeprefix(user_key(""))
 
 
 def add_to_row(user_id: str, key_id: str, units: int) -> Write:
-    """Return the write that adds to the total in a revoked key's own row."""
+    """Return the write that adds units to a revoked API key's row."""
     return Write(
         "keys",
         name_row(user_id, name_of(key_id)),
@@ -46,9 +49,10 @@ def add_to_row(user_id: str, key_id: str, units: int) -> Write:
 
 
 def fold(store: Store, user_id: str, key_id: str) -> tuple[Write, ...]:
-    """Return the writes that move a revoked key's total to its own row.
+    """Return the writes that move a revoked key's total off the balance.
 
-    None if it is moved already.
+    They add it to the API key's own row. Returns () if that was done
+    already.
     """
     balance, uses = read_both(store, user_id)
     name = name_of(key_id)
@@ -71,7 +75,7 @@ def fold(store: Store, user_id: str, key_id: str) -> tuple[Write, ...]:
 
 
 class Captured(NamedTuple):
-    """The changes that a capture makes for the key of its hold."""
+    """The changes of an API key's counters when its hold is captured."""
 
     movement: Movement
     writes: tuple[Write, ...] = ()
@@ -80,7 +84,11 @@ class Captured(NamedTuple):
 def capture(
     store: Store, user_id: str, balance: Balance, key_id: str, units: int
 ) -> Captured:
-    """Return the changes of a key's counters when units of its hold are captured."""
+    """Return the changes of an API key's counters for a captured hold.
+
+    ``units`` of the hold are used. If the key was revoked and its counters
+    are off the balance, the units are added to the key's own row.
+    """
     name = name_of(key_id)
     if not units:
         return Captured(Movement({}))

@@ -1,16 +1,21 @@
 """Counts on the user's balance what each API key has used and may still use.
 
-The balance row has up to three attributes for a key, each a letter and the key's short name:
+The balance's row has up to three attributes for an API key. Each name is a
+letter and the API key's short name:
 
 ``u``
-    units that the key used, ever. It is there exactly while the key is live.
+    units that the API key ever used. It exists exactly while the API key is
+    live.
 ``r``
-    units left of its limit in the current window, or of NO_LIMIT. An open hold counts.
+    units left of its limit in the current window, or of NO_LIMIT. Open holds
+    are subtracted.
 ``x``
-    what ``u`` was when the key was revoked, until that is moved to the key's own row.
+    the value of ``u`` when the API key was revoked, until it is moved to the
+    API key's own row.
 
-So a keyed debit is one write, like a plain one, and the same write with or without a limit: a
-caller need not know which it is.
+So a debit with an API key is one write, like a debit without one. The write is
+the same with or without a limit, so the caller need not know whether there is
+one.
 """
 
 import base64
@@ -26,87 +31,111 @@ from billing.quota.movement import Movement
 from billing.storage.writes import Must, absent, exists
 
 NAME_BYTES: Final = 3
-"""Bytes of a key's short name: 4 characters. 32 keys stay below one KiB."""
+"""The bytes of an API key's short name, which has 4 characters. The counters
+of 32 API keys stay below one KiB.
+"""
 NO_LIMIT: Final = 10**12
-"""What a key without a limit has left. What it uses is given back each day, so it is never used up.
-A round number takes two bytes:
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html"""
+"""What is left for an API key without a limit. Its use is given back each day,
+so that this is never used up. A round number takes two bytes:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+"""
 LIMITED_BELOW: Final = 10**11
-"""What is left of a limit is always less, what is left of NO_LIMIT always more."""
+"""What is left of a real limit is always less than this, and what is left of
+NO_LIMIT is more.
+"""
 
 
 class KeyUse(NamedTuple):
-    """The API key that a debit or hold takes units for."""
+    """The API key with which a caller takes units."""
 
     key_id: str
     is_limited: bool = False
-    """Whether the balance that was seen last shows a limit."""
+    """Whether the balance that was read last shows a limit for the API key."""
 
     @property
     def name(self) -> str:
-        """Return the key's short name."""
+        """Return the API key's short name."""
         return name_of(self.key_id)
 
     def as_in(self, balance: Balance) -> "KeyUse":
-        """Return the key with the limit that a balance shows."""
+        """Return the same API key, limited or not as ``balance`` shows."""
         return self._replace(
             is_limited=left_of_limit(balance, self.name) is not None
         )
 
 
 class KeyNotCountedError(Exception):
-    """The balance has no counters of this key: it is new, revoked or another user's."""
+    """The balance has no counters of this API key.
+
+    The key is new, revoked or another user's.
+    """
 
 
 class KeyLimitReachedError(Exception):
-    """The key's limit is reached, and nothing was taken."""
+    """The API key's limit is reached, and no units were taken."""
 
     def __init__(self, units_left: int) -> None:
-        """``units_left`` of the limit; below zero where the limit was lowered."""
+        """``units_left`` is what is left of the API key's limit.
+
+        It is negative if the limit was lowered below the use.
+        """
         super().__init__("the key's limit is reached")
         self.units_left = max(0, units_left)
 
 
 def name_of(key_id: str) -> str:
-    """Return a key's short name. It is computed from the key's id, without a read."""
+    """Return the short name of an API key.
+
+    It is a hash of the key's id, so no read is needed.
+    """
     digest = sha256(key_id.encode()).digest()[:NAME_BYTES]
     return base64.urlsafe_b64encode(digest).decode()
 
 
 def weight(name: str) -> int:
-    """Return a short name as a number above zero, which no other name has."""
+    """Return a number above zero that only this short name has."""
     return int.from_bytes(base64.urlsafe_b64decode(name)) + 1
 
 
 def used(name: str) -> str:
-    """Return the name of the attribute that counts a live key's use."""
+    """Return the name of the balance's attribute with a live key's use."""
     return f"u{name}"
 
 
 def left(name: str) -> str:
-    """Return the name of the attribute with what is left of a key's limit."""
+    """Return the balance's attribute for what is left of a key's limit."""
     return f"r{name}"
 
 
 def gone(name: str) -> str:
-    """Return the name of the attribute with a revoked key's use."""
+    """Return the balance's attribute for a revoked API key's use."""
     return f"x{name}"
 
 
 def left_of_limit(balance: Balance, name: str) -> int | None:
-    """Return what is left of a key's limit, or None if it has none. It may be negative."""
+    """Return what is left of an API key's limit, or None without a limit.
+
+    It is negative if the limit was lowered below the use.
+    """
     units = balance.keys.get(left(name), NO_LIMIT)
     return units if units < LIMITED_BELOW else None
 
 
 def limit_remaining(balance: Balance, key: KeyUse | None) -> int | None:
-    """Return what an answer shows as left of a key's limit: at least zero, None without a limit."""
+    """Return what to show as left of an API key's limit, or None.
+
+    It is at least zero, and None without an API key or without a limit.
+    """
     units = left_of_limit(balance, key.name) if key else None
     return None if units is None else max(0, units)
 
 
 def spend(key: KeyUse | None, units: int, *, is_use: bool) -> Movement:
-    """Return the additions and conditions of a debit (``is_use``) or a hold for its key."""
+    """Return what a debit or hold changes on its API key's counters.
+
+    ``is_use`` is true for a debit, which uses the units. A hold only takes
+    them off the limit.
+    """
     if key is None:
         return Movement({})
     add = {used(key.name): units} if is_use else {}
@@ -115,7 +144,7 @@ def spend(key: KeyUse | None, units: int, *, is_use: bool) -> Movement:
 
 
 def moved(balance: Balance, movement: Movement) -> Balance:
-    """Return the balance after a movement of the keys' counters."""
+    """Return the balance after ``movement`` of API keys' counters."""
     changed = {
         name: balance.keys.get(name, 0) + units
         for name, units in movement.add.items()
@@ -125,7 +154,10 @@ def moved(balance: Balance, movement: Movement) -> Balance:
 
 
 def give_back(balance: Balance, held: Mapping[str, int]) -> Movement:
-    """Return the movement that returns held units to the keys' limits, by short name."""
+    """Return the movement that adds held units to API keys' limits again.
+
+    ``held`` has the units by the short name of the API key.
+    """
     add: dict[str, int] = {}
     must: list[Must] = []
     for name, units in held.items():
@@ -138,7 +170,7 @@ def give_back(balance: Balance, held: Mapping[str, int]) -> Movement:
 
 
 def held_by_key(rows: Iterable[Item]) -> dict[str, int]:
-    """Return the units in rows of holds, by the short name of their key."""
+    """Return the units in the rows of holds, by API key's short name."""
     units = Counter[str]()
     for row in rows:
         if key_id := row.get("key_id"):

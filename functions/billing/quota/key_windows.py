@@ -11,7 +11,10 @@ MONTH_CHARS: Final = len("2026-01")
 
 
 def window_began(per: Per, use_day: str, today: str) -> bool:
-    """Return whether a new window of this kind began after ``use_day``."""
+    """Return whether a new day or month began after ``use_day``.
+
+    ``per`` says which of the two. ``total`` never begins anew.
+    """
     if per == "total" or not use_day:
         return False
     chars = DAY_CHARS if per == "day" else MONTH_CHARS
@@ -21,7 +24,11 @@ def window_began(per: Per, use_day: str, today: str) -> bool:
 def used_in(
     per: Per, balance: Balance, bookmark: Bookmark, name: str, today: str
 ) -> int:
-    """Return what a live key used in the window that is open ``today``."""
+    """Return what a live API key used in the current window.
+
+    ``name`` is the key's short name. ``today`` says which day or month is
+    the current one.
+    """
     if window_began(per, balance.use_day, today):
         return 0
     return balance.keys.get(used(name), 0) - bookmark.base(per)
@@ -30,9 +37,9 @@ def used_in(
 def left_today(
     balance: Balance, bookmark: Bookmark, name: str, today: str
 ) -> int | None:
-    """Return what is left of a key's limit ``today``, or None without a limit.
+    """Return what is left of an API key's limit, or None without a limit.
 
-    It may be negative.
+    It is negative if the limit was lowered below the use.
     """
     units = left_of_limit(balance, name)
     if units is None or bookmark.per is None:

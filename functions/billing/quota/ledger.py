@@ -1,6 +1,7 @@
-"""Defines the ledger: immutable entries. Each entry's key names its cause.
+"""Defines the ledger: entries that are never changed or deleted.
 
-The quota is the sum of a user's entries. An entry is never changed or deleted.
+The quota is the sum of a user's entries. The key of each entry names its
+cause.
 """
 
 from collections.abc import Mapping
@@ -28,9 +29,9 @@ EntryType = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One ledger entry. ``units`` is signed.
+    """One ledger entry. ``units`` is positive or negative.
 
-    ``entry_id`` names the cause, so one cause is booked once, for ever.
+    ``entry_id`` names the cause, so that each cause is booked only once.
     """
 
     user_id: str
@@ -42,13 +43,20 @@ class Entry:
     booked_at: str
     note: str = ""
     expired: int = 0
-    """Of a clawback: units that count as taken back because they had expired. Of a reinstatement,
-    negative: they count no longer."""
+    """In a clawback: units of the purchase that had expired, and so count as
+    taken back. In the return of a clawback they are negative, because they
+    no longer count so.
+    """
     by_key: Mapping[str, int] = field(default_factory=dict)
-    """Units of a day's use by API key. The rest was used without a key."""
+    """The units of a day's use, by API key id. The rest was used without an
+    API key.
+    """
 
     def write(self) -> Write:
-        """Return the write that books it. It is refused when this cause was booked before."""
+        """Return the write that books this entry.
+
+        DynamoDB refuses the write if the cause was booked before.
+        """
         values: dict[str, Any] = {
             "type": self.type,
             "units": self.units,
@@ -68,35 +76,50 @@ class Entry:
 def funded_id(funding_id: str) -> str:
     """Return the id of the entry that credits a purchase.
 
-    ``funding_id``: the session or payment intent that paid it. It is credited once.
+    ``funding_id`` is the session or payment intent that paid for it. As
+    the id is always the same, the purchase is credited once.
     """
     return f"funded:{funding_id}"
 
 
 def reversal_id(payment: "Payment") -> str:
-    """Return the id of the entry for a payment's n-th reversal, a clawback or its return."""
+    """Return the entry id for the last reversal of this payment.
+
+    A reversal is a clawback or the return of clawed back units. Its number
+    in the id is the payment's ``movements``.
+    """
     return f"reversal:{payment.payment_id}:{payment.movements}"
 
 
 def write_off_id(payment: "Payment") -> str:
-    """Return the id of the entry for the units that the n-th reversal wrote off or restored."""
+    """Return the entry id for what the last reversal wrote off.
+
+    If that reversal gave units back, it is the id for what came back of an
+    earlier write-off. The reversal's number in the id is the payment's
+    ``movements``.
+    """
     return f"adjusted:{payment.payment_id}:{payment.movements}"
 
 
 def expired_id(lot_id: str) -> str:
-    """Return the id of the entry for what expired of a lot."""
+    """Return the id of the entry for the expired units of a lot."""
     return f"expired:{lot_id}"
 
 
 def expired_in_hold_id(lot_id: str, hold_key: str) -> str:
-    """Return the id of the entry for what expired when a hold gave it back to its lot."""
+    """Return the id of the entry for units that expired in a hold.
+
+    The hold ended after the lot had expired, so its units could not be
+    given back.
+    """
     return f"expired:{lot_id}:{hold_key}"
 
 
 def with_all_booked(store: Store, payment: "Payment") -> "Payment":
-    """Return the payment with the reversals that its ledger has and it lacks.
+    """Return the payment with all reversals that the ledger has booked.
 
-    A payment lacks reversals only after a restore of the payments' table.
+    The stored payment can miss some only after the payments' table was
+    restored from a backup.
     """
     while True:
         following = replace(payment, movements=payment.movements + 1)

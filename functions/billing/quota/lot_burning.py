@@ -17,7 +17,9 @@ from billing.quota.lot_changes import change
 from billing.quota.lot_rows import Holdings, read
 
 BURNED_AT_ONCE: Final = 20
-"""Lots that one transaction burns, beside what it is for, within DynamoDB's 100."""
+"""From how many lots one transaction subtracts used units, besides its other
+writes, within DynamoDB's 100.
+"""
 
 
 def read_burnable(
@@ -27,10 +29,12 @@ def read_burnable(
     enough: int = 0,
     through: str = "",
 ) -> Holdings:
-    """Read lots as ``read`` does, for a transaction that burns what was used beside its own part.
+    """Return the lots, as ``read`` does, for one transaction to change.
 
-    Where more lots are to be burned than fit into it, burns the first of them before. The balance
-    of the answer is the one to go by.
+    The transaction also subtracts the units that debits used. If those are
+    in more lots than one transaction can write, earlier transactions
+    subtract the first of them here. Use the balance in the result, because
+    it may be newer than ``balance``.
     """
     for _ in books.store.deadline.attempts(pauses=False):
         holdings = read(books, user_id, balance, enough, through)
@@ -41,7 +45,12 @@ def read_burnable(
 
 
 def burn_in_parts(books: Books, holdings: Holdings) -> bool:
-    """Burn the first lots where there are more than a transaction can write. True: look again."""
+    """Subtract used units from the first lots if there are too many.
+
+    One transaction writes at most BURNED_AT_ONCE lots. Returns True if it
+    did so or lost a race, so that the caller must read again, and False if
+    nothing was needed.
+    """
     burned = burning.burn(holdings.rows, holdings.to_burn)
     if len(burned.parts) <= BURNED_AT_ONCE:
         return False

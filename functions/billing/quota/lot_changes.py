@@ -13,7 +13,10 @@ from billing.storage.writes import Must, Write, absent_or, equals
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a change of lots writes: the rows, and its part of the account's write."""
+    """The writes for a change of lots.
+
+    They are the lots' rows, and the part of the balance's write.
+    """
 
     rows: tuple[Write, ...]
     set: Mapping[str, int]
@@ -22,7 +25,7 @@ class Change:
     must: tuple[Must, ...]
 
     def beside(self, account: Write) -> Write:
-        """Return the account's write with this change."""
+        """Return the balance's write with this change added."""
         return account._replace(
             set={**account.set, **self.set},
             add={**account.add, **self.add},
@@ -39,7 +42,11 @@ class Change:
         *,
         is_booked: bool = True,
     ) -> Write:
-        """Return the account's write, which also adds ``add`` where ``must`` holds."""
+        """Return a new write to the balance with this change.
+
+        It also adds ``add``, on the condition ``must``. ``is_booked`` says
+        that the transaction writes a ledger entry.
+        """
         booked = {"booked_at": now} if is_booked else {}
         moved = {name: units for name, units in add.items() if units}
         return Write(
@@ -58,10 +65,11 @@ NO_CHANGE: Final = Change((), {}, {}, (), ())
 def change(
     before: Holdings, after: Lots, *, burned: int = ALL, is_exact: bool = False
 ) -> Change:
-    """Return what is written so that the account has the lots ``after``.
+    """Return the writes that turn the lots ``before`` into ``after``.
 
-    ``burned``: what was burned before that, all that is to burn by default. ``is_exact``: a lot
-    comes in that expires or was given.
+    ``burned`` is how many used units are subtracted from the lots in
+    ``after``: by default all that were not subtracted before. ``is_exact``
+    is true if a new lot expires or was granted.
     """
     stored = {lot.key: lot for lot in before.rows}
     wanted = {lot.key: lot for lot in after if lot.lot_id != EARLIER.lot_id}
@@ -96,12 +104,15 @@ def change(
 
 
 def same_lots(balance: Balance) -> Must:
-    """Return the clause: no lot's row was written since the balance was read."""
+    """Return the clause that no lot's row was written since the read."""
     return same("lots_version", balance.lots_version)
 
 
 def same(name: str, value: int) -> Must:
-    """Return the clause: an attribute has this value. Zero may be absent."""
+    """Return the clause that an attribute has this value.
+
+    For zero, the attribute may also be absent.
+    """
     return equals(name, value) if value else absent_or(name, "==", 0)
 
 
@@ -114,9 +125,11 @@ def _sum_held(lots: Mapping[str, Lot]) -> int:
 
 
 def add_at_the_end(user_id: str, lot: Lot) -> tuple[Write, Mapping[str, int]]:
-    """Return the row of a lot that burns after all others, and what it adds to the account.
+    """Return the row of a lot that is used after all others.
 
-    Nothing needs to be read: whatever was used before burns the lots before it.
+    The second value is what to add to the balance. No lot needs to be
+    read, because units that were used before are subtracted from the other
+    lots.
     """
     (row,) = row_writes(user_id, None, lot)
     return row, {"lots_left": lot.left, "lots_version": 1}

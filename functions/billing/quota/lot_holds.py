@@ -1,6 +1,8 @@
-"""What a hold does to lots: which units it sets aside, and where they go when it ends.
+"""Computes how holds change lots, the units of one purchase or grant.
 
-Only accounts with ``lots_exact`` need it. Elsewhere no unit expires, and a hold names no lots.
+A hold sets units of lots aside, and they go back to their lots when it ends.
+This is needed only for accounts with ``lots_exact``, on which units can
+expire. On others, holds name no lots.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,36 +24,47 @@ from billing.quota.lot_rows import Holdings
 from billing.storage.writes import Must, Write
 
 PARTS_MAX: Final = 16
-"""Lots that one hold names, and lots of the holds that expire in one transaction: a row, an entry
-and an event each. Units of later ones count as units that never expire."""
+"""How many lots one hold names, and how many lots the holds name that expire
+in one transaction. Each needs a row, an entry and an event. Units of
+further lots count as units that never expire.
+"""
 HOLDS_AT_ONCE: Final = 8
-"""Holds with lots that expire in one transaction, within DynamoDB's 100."""
+"""How many holds with lots expire in one transaction, within DynamoDB's 100
+writes.
+"""
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The lots' part of a hold that is placed."""
+    """The changes of lots when a hold is placed."""
 
     parts: Parts
-    """Units by the lot's key, for the hold's row. Its other units never expire."""
+    """How many of the hold's units came from each lot, by the lot's key. The
+    hold's other units never expire.
+    """
     change: Change
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The lots' part of holds that end."""
+    """The changes of lots when holds end."""
 
     change: Change
     back: int
-    """Units that come in again: they pay debt first."""
+    """Units that are added to the balance again. They pay debt first."""
     gone: int = 0
-    """Units that leave the account: expired, or taken back with a voided grant."""
+    """Units that leave the account because their lot expired or its grant was
+    voided.
+    """
     entries: tuple[Write, ...] = ()
     notices: tuple[Notice, ...] = ()
 
     def beside(self, account: Write) -> Write:
-        """Return the account's write with the lots' part, without ``back``."""
+        """Return the balance's write with the changes of lots added.
+
+        ``back`` is not added: the caller does that.
+        """
         account = self.change.beside(account)
         if not self.gone:
             return account
@@ -63,15 +76,21 @@ class Closed:
 
 
 def name_no_lots(balance: Balance) -> tuple[Must, ...]:
-    """Return the clause of writes on holds that know no lots: no unit can expire.
+    """Return the condition for a hold that is written without its lots.
 
-    Empty for an account on which units can expire: those writes change lots, and pin them.
+    The clause requires that no unit of the account can expire. The result
+    is () if units can expire: then lots are read, and their own write has
+    a condition.
     """
     return () if balance.lots_exact else (lot_changes.same("lots_exact", 0),)
 
 
 def place(holdings: Holdings, units: int) -> Placed:
-    """Set ``units`` aside, the soonest-expiring first. The write moves them to ``held``."""
+    """Return the lots from which a hold of ``units`` takes them.
+
+    Those that expire first come first. The result also has the lots'
+    writes, which move the units from ``free`` to ``held``.
+    """
     before = holdings.with_earlier
     offered = burning.hold(before, units).parts
     named = [key for key in offered if key != EARLIER.key][:PARTS_MAX]
@@ -88,7 +107,10 @@ def place(holdings: Holdings, units: int) -> Placed:
 
 
 def how_many(rows: Sequence[Row]) -> int:
-    """Return how many of these holds, the first ones, end in one transaction. At least one."""
+    """Return how many of these holds can end in one transaction.
+
+    They are the first ones of ``rows``, and at least one.
+    """
     parts = 0
     for number, row in enumerate(rows[:HOLDS_AT_ONCE]):
         parts += len(row.get("parts", NOTHING))
@@ -98,7 +120,10 @@ def how_many(rows: Sequence[Row]) -> int:
 
 
 def through(rows: Sequence[Row]) -> str:
-    """Return the key up to which lots must be read to close these holds."""
+    """Return the last key of a lot that these holds name, or "".
+
+    All lots up to this key must be read before the holds are closed.
+    """
     return max(
         (key for row in rows for key in row.get("parts", {})), default=""
     )
@@ -107,9 +132,11 @@ def through(rows: Sequence[Row]) -> str:
 def close(
     holdings: Holdings, rows: Sequence[Row], captured: int, moment: datetime
 ) -> Closed:
-    """End holds: the rest goes back to its lots. ``captured`` units are used, of a single hold.
+    """Return the changes of lots when the holds in ``rows`` end.
 
-    The write moves ``held`` and ``used``, and ``total`` by ``-gone``.
+    ``captured`` units are used, which is possible for a single hold only.
+    The rest goes back to the lots. The caller must itself write ``held``,
+    ``used`` and the units that come back.
     """
     lots, debt, back, gone = holdings.with_earlier, holdings.balance.debt, 0, 0
     entries: list[Write] = []
@@ -131,14 +158,19 @@ def close(
 
 
 def close_without_lots(balance: Balance, back: int) -> Closed:
-    """End holds on an account on which no unit can expire: ``back`` units come in again."""
+    """Return the changes for holds on an account without expiring units.
+
+    ``back`` units are added to the balance again.
+    """
     return Closed(replace(NO_CHANGE, must=name_no_lots(balance)), back)
 
 
 def parts_of(row: Row, lots: Lots) -> Parts:
-    """Return a hold's units by the key of their lot. Those that it does not name never expire.
+    """Return how many of a hold's units came from each lot, by lot key.
 
-    Nor do units whose lot's row a restore has lost.
+    A lot is the units of one purchase or grant. Units for which the row
+    names no lot, or a lot whose row was lost in a restore, never expire:
+    they are counted under EARLIER.key.
     """
     held = {lot.key: lot.held for lot in lots}
     named = row.get("parts", NOTHING).items()

@@ -13,31 +13,46 @@ from billing.quota.balance import Balance
 from billing.storage.reader import PAGE_MAX
 
 FIRST_PAGE: Final = 5
-"""Lots that are read at first where the soonest ones are enough, so that an account with a thousand
-costs what one with a single lot does."""
+"""How many lots are read first if the soonest-expiring ones may be enough. So
+an account with a thousand lots costs no more than one with a single lot.
+"""
 ALL: Final = 10**18
-"""More units than an account can have: read all of its lots."""
+"""More units than an account can have. As ``enough`` it makes ``read`` read
+all lots.
+"""
 
 
 @dataclass(frozen=True)
 class Holdings:
-    """A balance, and the lots behind it as they were read after it."""
+    """A balance, and the user's lots, which were read after it.
+
+    A lot is the units of one purchase or grant.
+    """
 
     user_id: str
     balance: Balance
     rows: Lots
-    """As stored, in burn order."""
+    """The lots as stored, the first to expire first."""
     is_all: bool
-    """No lot was left unread. Unread lots burn after those that were read."""
+    """Whether all lots were read. Lots that were not read expire after those
+    that were.
+    """
 
     @property
     def to_burn(self) -> int:
-        """Units that the rows show as free, and that are used, or held by holds without lots."""
+        """Return the units that the lots' rows count as free but are not.
+
+        Debits have used them, or holds that name no lots have them.
+        """
         return self.balance.unburned + max(0, -self.balance.earlier_free)
 
     @cached_property
     def lots(self) -> Lots:
-        """The lots as they are now, those from before there were lots among them."""
+        """Return the lots with used units subtracted.
+
+        If all lots were read, units from before there were lots are one more
+        lot among them.
+        """
         known = self.rows
         if self.is_all:
             known = burning.in_order((*self.rows, self._earlier))
@@ -45,7 +60,10 @@ class Holdings:
 
     @property
     def with_earlier(self) -> Lots:
-        """The lots, and those from before there were lots even where not all were read."""
+        """Return the lots with used units subtracted, always with EARLIER.
+
+        EARLIER is the lot for units from before there were lots.
+        """
         if self.is_all:
             return self.lots
         return burning.in_order((*self.lots, self._earlier))
@@ -67,11 +85,14 @@ def read(
     *,
     is_whole: bool = False,
 ) -> Holdings:
-    """Read lots until they have ``enough`` free units beside what is to burn, soonest first.
+    """Return the balance with its lots, the first to expire first.
 
-    ``through`` is a key that is read up to as well. ``is_whole``: all lots that expire at the same
-    second as one of those. ``balance`` was read before. A write on condition of its
-    ``lots_version`` is refused if a lot has changed since.
+    A lot is the units of one purchase or grant. It reads until the lots
+    have ``enough`` free units after subtracting what debits used, and at
+    least up to the lot's key ``through``. With ``is_whole``, only expiries
+    whose lots were all read count towards ``enough``. ``balance`` must be
+    read before. A write with the condition same_lots is refused if a lot
+    has changed since.
     """
     rows: list[Lot] = []
     needed = Holdings(user_id, balance, (), is_all=False).to_burn + enough
@@ -97,6 +118,10 @@ def read(
 
 
 def _whole_seconds(rows: Sequence[Lot]) -> Iterator[Lot]:
-    """Yield the lots of each expiry whose lots were all read. The last ones may go on."""
+    """Yield the lots except those with the last expiry.
+
+    More lots with that expiry may be on the next page. Lots that never
+    expire are all yielded.
+    """
     last = rows[-1].expires_at if rows else 0
     return (lot for lot in rows if not last or lot.expires_at < last)

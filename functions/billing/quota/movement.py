@@ -15,25 +15,34 @@ from billing.storage.writes import Must, absent_or, equals
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """Additions to the stored balance, and the conditions under which they are right."""
+    """A change of the balance: what to add, and conditions that must hold.
+
+    The conditions make DynamoDB refuse the change if it no longer fits the
+    stored balance.
+    """
 
     add: Mapping[str, int]
     must: tuple[Must, ...] = ()
     written_off: int = 0
-    """Units that are given up instead of becoming debt. Negative: taken back from an earlier
-    write-off."""
+    """Units that the seller gives up instead of making them the customer's
+    debt. Negative if units of an earlier write-off come back.
+    """
 
     def beside(self, other: "Movement") -> "Movement":
-        """Return the sum of two movements. They must not move the same attribute."""
+        """Return one movement that does what both do.
+
+        The two must not add to the same attribute.
+        """
         return replace(
             self, add={**self.add, **other.add}, must=(*self.must, *other.must)
         )
 
 
 def come_in(balance: Balance, units: int) -> Movement:
-    """Return the movement that adds ``units`` (bought, granted or released). Debt is paid first.
+    """Return the movement that adds ``units``. They pay the debt first.
 
-    Without debt the movement does not depend on the exact balance.
+    The units were bought, granted or released from a hold. Without debt,
+    the only condition is that there still is none.
     """
     if not balance.debt:
         return Movement({"remaining": units}, (absent_or("debt", "==", 0),))
@@ -47,10 +56,11 @@ def come_in(balance: Balance, units: int) -> Movement:
 def go_out(balance: Balance, units: int, policy: ReversalPolicy) -> Movement:
     """Return the movement that claws back ``units``.
 
-    Units that no longer remain become debt. Under ``write_off`` the seller gives them up, except
-    those in open holds. Held units are not used yet: releasing a hold pays their debt, and
-    capturing a hold uses them after the clawback. So partial refunds end with the same balance as a
-    whole one.
+    Units that are no longer there become debt. Under ``write_off`` the
+    seller gives them up, except as many as are in open holds: those become
+    debt. Releasing the hold pays that debt, and capturing the hold leaves
+    it. So several partial refunds end with the same balance as one whole
+    refund.
     """
     if balance.remaining >= units:
         return Movement(
@@ -78,5 +88,8 @@ def go_out(balance: Balance, units: int, policy: ReversalPolicy) -> Movement:
 
 
 def exactly(name: str, units: int) -> Must:
-    """Return the clause that a figure is this one. It may be absent where it is zero."""
+    """Return the clause that an attribute has this number of units.
+
+    For zero, the attribute may also be absent.
+    """
     return equals(name, units) if units else absent_or(name, "==", 0)

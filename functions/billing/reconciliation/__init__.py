@@ -1,1 +1,1 @@
-"""Compares the books with Stripe, retries parked events, and sweeps expired holds."""
+"""Compares our payments with Stripe, retries parked events, sweeps holds."""

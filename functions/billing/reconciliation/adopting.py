@@ -1,7 +1,8 @@
-"""Finds automatic charges that the books have lost, before another one is made.
+"""Finds automatic charges that Stripe made but our tables have lost.
 
-A restore puts the books back to before a charge was opened: the account is low again, and Stripe
-has charged it already.
+A restore puts the tables back to a time before a charge was opened. Then the
+account is low again, although Stripe has charged it already. So this runs
+before another charge is made.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,13 +21,18 @@ from billing.stripe_api.intents import is_automatic
 from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 
 LOOKED_BACK_SECONDS: Final = 35 * 24 * 3600
-"""Tables are restored to a second within the last 35 days:
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Point-in-time-recovery.html"""
+"""How far to look back. Tables can be restored to any second of the last 35
+days:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Point-in-time-recovery.html
+"""
 MONEY: Final = ("succeeded", "processing")
 
 
 class Charges(Protocol):
-    """What is asked of Stripe: see billing.stripe_api.cards.SavedCards."""
+    """The call of Stripe that this module makes.
+
+    billing.stripe_api.cards.SavedCards implements it.
+    """
 
     def intents_of(
         self, customer: str, since: int
@@ -41,10 +47,11 @@ def find_lost(
     user_id: str,
     customer: str,
 ) -> bool:
-    """Settle the automatic charges of this customer that have no payment here.
+    """Settle the customer's automatic charges that have no payment here.
 
-    Returns whether any was settled: then the account is to be looked at again. Raises NotDoneError
-    while the money of one is under way, or Stripe cannot be asked.
+    ``customer`` is the user's customer object at Stripe. Returns whether
+    any was settled, so that the account must be read again. Raises
+    NotDoneError if one is still processing, or if Stripe cannot be asked.
     """
     by, report = Comparison(books, gateway, repair=True), Report()
     since = epoch(books.clock()) - LOOKED_BACK_SECONDS

@@ -38,9 +38,11 @@ from billing.stripe_api.sessions import PAID
 
 
 def look_again(by: Comparison, funding_id: str, report: Report) -> None:
-    """Compare one purchase, its refunds and its disputes with Stripe's API as it is now.
+    """Compare one purchase, its refunds and its disputes with Stripe.
 
-    Raises StripeNotFoundError if Stripe does not know the session.
+    ``funding_id`` is its session or payment intent. Raises
+    StripeNotFoundError if Stripe does not know it. The differences are
+    added to ``report``.
     """
     purchase = by.gateway.purchase(funding_id)
     look_at_purchase(by, purchase, report)
@@ -57,7 +59,11 @@ def look_again(by: Comparison, funding_id: str, report: Report) -> None:
 def look_at_intent(
     by: Comparison, intent: Mapping[str, Any], report: Report
 ) -> None:
-    """Compare an automatic charge. Every other intent belongs to a session, or is not ours."""
+    """Compare a payment intent with our payment.
+
+    Only an automatic charge's intent is compared. Any other belongs to a
+    session, which is compared instead, or is not ours.
+    """
     if is_automatic(intent):
         look_at_purchase(by, intent, report)
 
@@ -65,9 +71,11 @@ def look_at_intent(
 def look_at_purchase(
     by: Comparison, purchase: Mapping[str, Any], report: Report
 ) -> None:
-    """Credit a purchase that is paid and was not credited. Rebuild its record if that was lost.
+    """Compare a purchase, and credit it if it is paid but not credited.
 
-    ``purchase``: a session, or the payment intent of an automatic charge.
+    ``purchase`` is a session, or the payment intent of an automatic
+    charge. If our payment was lost, it is written again. Without
+    ``by.repair``, differences are only added to ``report``.
     """
     fact = objects.purchase(purchase, SOURCE, by.books.ours)
     if isinstance(fact, Ignored):
@@ -90,7 +98,11 @@ def look_at_purchase(
 def _set_aside(
     by: Comparison, found: Mapping[str, Any], why: Ignored, report: Report
 ) -> None:
-    """Report an object without a fact: still open, not ours, or a purchase we cannot read."""
+    """Count or report an object from which no fact can be made.
+
+    A purchase of ours that we cannot read is a difference. Others are
+    counted as not ours, except those that are still open.
+    """
     claims = claims_in(found, by.books.ours)
     is_paid = found.get("payment_status") in PAID or is_automatic(found)
     is_purchase = why.reason == UNREADABLE and is_paid
@@ -110,7 +122,11 @@ def _set_aside(
 
 
 def _are_ours(by: Comparison, claims: Mapping[str, Any]) -> bool:
-    """Return whether these claims name our deployment, or else a record of ours."""
+    """Return whether an object with this metadata is ours.
+
+    That is so if the metadata names our deployment, or if we have a record
+    of its payment.
+    """
     if not claims["needs_record"]:
         return True
     return (
@@ -120,7 +136,10 @@ def _are_ours(by: Comparison, claims: Mapping[str, Any]) -> bool:
 
 
 def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
-    """Compare a payment that is paid here and was in no list: Stripe is asked what paid it."""
+    """Ask Stripe about a payment that is paid here but was in no list.
+
+    If Stripe does not say that it is paid, that is added to ``report``.
+    """
     funding_id = payment.funding_id
     missing = Difference("missing_there", funding_id, payment.payment_id, "")
     try:
@@ -141,9 +160,9 @@ def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
 
 
 def _let_go(by: Comparison, fact: SessionFact, report: Report) -> None:
-    """Count a session for which nothing is owed here.
+    """Count a purchase for which we owe no units, or that is not ours.
 
-    An older version may have parked it: settle that record.
+    If an older version has parked it, its parked record is settled.
     """
     if ownership.moves_nothing(fact):
         report.matched += 1
@@ -154,7 +173,7 @@ def _let_go(by: Comparison, fact: SessionFact, report: Report) -> None:
 
 
 def _mark_seen(by: Comparison, fact: SessionFact) -> None:
-    """Take the payment out of the index of those that were in no list."""
+    """Take the payment out of the index of those not compared yet."""
     if not by.repair:
         return
     key = (user_key(fact.user_id), fact.payment_id)

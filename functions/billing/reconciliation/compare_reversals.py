@@ -21,9 +21,10 @@ from billing.stripe_api.refunds import GONE
 def look_at_refund(
     by: Comparison, refund: Mapping[str, Any], report: Report
 ) -> None:
-    """Compare all refunds of the payment that a refund belongs to. Skip a refund that is known.
+    """Compare all refunds of the payment that this refund belongs to.
 
-    Units follow from the sum of all refunds, so Stripe is asked for all of them.
+    Stripe is asked for all of them, because the units depend on their sum.
+    Nothing is done if this refund is known already.
     """
     payment = _payment_of(by, refund, report)
     if payment is None:
@@ -43,7 +44,10 @@ def look_at_refund(
 def look_at_dispute(
     by: Comparison, dispute: Mapping[str, Any], report: Report
 ) -> None:
-    """Compare one dispute with the books, by the money that is out."""
+    """Compare one dispute with our payment.
+
+    What counts is the money that the dispute has withdrawn.
+    """
     payment = _payment_of(by, dispute, report)
     if payment is None:
         return
@@ -59,9 +63,11 @@ def look_at_dispute(
 def _payment_of(
     by: Comparison, reversal: Mapping[str, Any], report: Report
 ) -> Payment | None:
-    """Return the paid payment of a refund or dispute; None where it is not ours or not known.
+    """Return the payment of a refund or dispute, or None.
 
-    A lost reference row is reported and, when repairing, written again.
+    None means that it is not ours, that its payment was lost, or that the
+    payment is not settled yet. A lost reference row is reported and, with
+    ``by.repair``, written again.
     """
     intent = objects.intent_of(reversal)
     row = references.find(by.books, intent)

@@ -19,9 +19,10 @@ SOURCE: Final = "reconcile"
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The inputs of a comparison.
+    """What a comparison needs.
 
-    With ``repair`` it settles missed events, otherwise it only reads.
+    With ``repair``, missed events are settled. Otherwise nothing is
+    written.
     """
 
     books: Books
@@ -47,9 +48,10 @@ def compare_fact(
     stripe_id: str,
     report: Report,
 ) -> None:
-    """Decide as settlement would, and settle it.
+    """Decide as settlement would, and report what would change.
 
-    A difference is what the decision would change. What it only learns is no difference.
+    Only a change of units or status is a difference, not one that only
+    adds information. With ``by.repair``, the fact is also settled.
     """
     decision = decide(payment, fact, "")
     match decision:
@@ -76,7 +78,7 @@ def compare_fact(
 
 
 def _settle(by: Comparison, fact: Fact) -> bool:
-    """Settle it. False if it is not in the books now."""
+    """Settle a missed fact. Return whether it is now recorded."""
     return settlement.apply(by.books, fact).status in (
         "settled",
         "recorded",

@@ -15,11 +15,12 @@ SWEEP_PAGES_MAX: Final = 10
 
 
 def sweep_holds(books: Books, go_on: Callable[[], bool] = lambda: True) -> int:
-    """Release expired holds, and let go of expired lots, on accounts without requests.
+    """Release expired holds and remove expired lots, of all accounts.
 
-    Tells of lots that will expire soon, too. Returns the number of index rows that it read.
-    ``go_on`` is called before each account, and the sweep stops when it returns False. The next
-    sweep finds the rest.
+    It also sends events for lots that expire soon. Returns how many rows
+    of the index were read. The sweep stops when ``go_on()``, called before
+    each account, returns False. The next sweep finds the rest. A lot is
+    the units of one purchase or grant.
     """
     seen, after = 0, None
     for mark, ahead in lot_reminders.marks(books):

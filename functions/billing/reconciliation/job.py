@@ -16,23 +16,30 @@ OLDER_SECONDS: Final[Mapping[str, int]] = {
     "refunds": 60 * DAY_SECONDS,
     "disputes": 180 * DAY_SECONDS,
 }
-"""How much further back each kind is listed: an old one may change now.
+"""How much further back the objects of each list are compared, because old
+ones can change.
 
-A refund can fail after weeks (https://docs.stripe.com/refunds#failed-refunds), a dispute takes two
-to three months (https://docs.stripe.com/disputes/how-disputes-work).
+A refund can fail after weeks (https://docs.stripe.com/refunds#failed-refunds),
+a dispute takes two to three months
+(https://docs.stripe.com/disputes/how-disputes-work).
 """
 PHASES: Final = (*OLDER_SECONDS, "ours")
 CURSORS: Final = {
     True: ("reconcile", "cursor"),
     False: ("reconcile", "cursor_dry"),
 }
-"""A dry run has a cursor of its own, or it would skip pages of a repair."""
+"""The table keys of the stored cursors. A dry run has its own, because it must
+not make a repair skip pages.
+"""
 LAST: Final = ("reconcile", "last")
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The place at which the next run continues."""
+    """The place at which the next run continues.
+
+    ``phase`` is the list, and ``after`` the last object that was compared.
+    """
 
     since: int
     phase: str = PHASES[0]
@@ -41,11 +48,12 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The inputs and limits of one run.
+    """What a run needs, and its limits.
 
-    ``go_on`` is asked before every page, ``has_time`` before every row. With ``resumes`` the next
-    run continues a stopped one. ``failed`` is called with the name of a row or list that could not
-    be compared, while its exception is handled.
+    ``go_on`` is called before every page, ``has_time`` before every
+    object. With ``resumes``, the next run continues where this one
+    stopped. ``failed`` is called with the name of an object or list that
+    could not be compared, while its exception is handled.
     """
 
     books: Books
@@ -58,7 +66,7 @@ class Run:
 
     @property
     def comparison(self) -> Comparison:
-        """Return the inputs for the comparison of one object."""
+        """Return what the comparison of one object needs."""
         return Comparison(self.books, self.gateway, self.repair)
 
 

@@ -27,9 +27,10 @@ def rebuilt(fact: SessionFact) -> Difference:
 def rebuild(
     books: Books, fact: SessionFact, purchase: Mapping[str, Any]
 ) -> Payment | None:
-    """Write a lost record again, from the session or payment intent that we created.
+    """Write a lost payment again, from the session or intent we created.
 
-    None where the catalogue does not have its plan at its price.
+    Returns the payment, or None if the plan for sale no longer has these
+    units and this price.
     """
     plan = catalogue().get(fact.plan)
     if fact.kind != "paid" or plan is None:

@@ -17,19 +17,20 @@ from billing.stripe_api.outcomes import TO_A_BUYER
 
 INDEX_KEYS: Final = ("owner", "id", "unseen", "completed_at")
 FAILED_IN_A_ROW_MAX: Final = 10
-"""How many rows of a page may fail in a row before the run ends.
-
-A few may belong to one customer. If ten fail, Stripe or DynamoDB does, and the run would only wait,
-up to 14 s a row: less than half of its time (tests/repo holds the sum). The next run continues
-after them.
+"""How many objects of a page may fail in a row before the run ends. A few
+failures may concern one customer. After ten, Stripe or DynamoDB must be
+failing, and each further object would take up to 14 s: all ten take less
+than half of a run's time (tests/repo computes the sum). The next run
+continues after them.
 """
 
 
 def look_at_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
-    """Look at one page. Returns where to continue, None when there is nothing more.
+    """Compare one page. Return where to continue, or None at the end.
 
-    If the list itself cannot be read, perhaps for want of a right, the next list has its turn. The
-    next run begins the failed one again.
+    If the list itself cannot be read, for example because the secret key
+    has no permission, the next list follows. The next run starts the
+    failed list again.
     """
     job.books.store.deadline.begin()
     try:
@@ -45,7 +46,10 @@ def look_at_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
 
 
 def _stripes_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
-    """Look at a page of a list of Stripe's."""
+    """Compare one page of a list at Stripe. Return where to continue.
+
+    Returns None after the last page of the last list.
+    """
     lister, look = {
         "sessions": (job.gateway.sessions, compare.look_at_purchase),
         "intents": (job.gateway.payment_intents, compare.look_at_intent),
@@ -68,9 +72,10 @@ def _at_next_list(cursor: Cursor) -> Cursor | None:
 
 
 def _our_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
-    """Look at a page of our own payments that are paid and were in no list of Stripe's.
+    """Compare one page of our payments that are paid but in no list.
 
-    A sparse index holds only those.
+    No list of Stripe's has shown them. They are in a sparse index. Returns
+    where to continue, or None at the end.
     """
     page = job.books.store.unseen(
         from_epoch(cursor.since), cursor.after or None
@@ -96,10 +101,11 @@ def _our_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
 def _look_at_rows(
     job: Run, report: Report, rows: Iterable[Item], look: Callable[[Item], None]
 ) -> tuple[Item | None, bool]:
-    """Look at row after row while there is time: one row's calls fit into what ``has_time`` leaves.
+    """Call ``look`` with each object while ``has_time()`` is true.
 
-    Returns the last row looked at, and whether rows are left. A row that fails counts as looked
-    at: every run lists it again, and the rows after it have their turn.
+    Returns the last object that was looked at, and whether objects are
+    left. An object that fails counts as looked at, so that those after it
+    are compared; the next run lists it again.
     """
     done: Item | None = None
     failed_in_a_row = 0
@@ -127,7 +133,10 @@ def _report_failure(
     error: Exception,
     row: Item | None = None,
 ) -> None:
-    """Report a row or list that could not be compared, be it by a fault of ours."""
+    """Add an object or list that could not be compared to the report.
+
+    The error may be Stripe's, AWS's or our own.
+    """
     job.failed(name)
     why = f"{name} was not compared: {type(error).__name__}: {error}".removesuffix(
         TO_A_BUYER

@@ -15,9 +15,10 @@ from billing.stripe_api.outcomes import StripeNotFoundError
 
 
 def intent_of(gateway: Gateway, fact: RefundsFact | DisputeFact) -> str:
-    """Return the payment intent's id, "" where there is none.
+    """Return the payment intent of a refund or dispute, or "".
 
-    Checkout in payment mode always has one.
+    Stripe is asked for the charge if the event names only that. A payment
+    from Checkout in payment mode always has a payment intent.
     """
     if fact.payment_intent or not fact.charge:
         return fact.payment_intent or ""
@@ -25,9 +26,10 @@ def intent_of(gateway: Gateway, fact: RefundsFact | DisputeFact) -> str:
 
 
 def owner_of(books: Books, intent: Mapping[str, Any]) -> Item | Ignored:
-    """Return the stored payment that an intent's metadata names, {} if it is ours and lost.
+    """Return the stored payment that an intent's metadata names.
 
-    Ignored where the intent is not ours. Its metadata says so at once and for good.
+    Returns {} if the intent is ours but its payment was lost, and Ignored
+    if the intent is not ours.
     """
     claims = claims_in(intent, books.ours)
     if isinstance(claims, Ignored):
@@ -43,10 +45,12 @@ def owner_of(books: Books, intent: Mapping[str, Any]) -> Item | Ignored:
 def purchase_of(
     gateway: Gateway, stored: Item, paid_by: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """The purchase that an intent paid: an automatic charge is its intent, others are sessions.
+    """Return the purchase that a payment intent paid, or None.
 
-    A session is found by our record's session id, else by Stripe's list. Stripe answers by id at
-    once. The record may be lost, or name another session.
+    It is the intent itself for an automatic charge, and a session
+    otherwise. Our payment's session id is tried first, because Stripe
+    finds a session by id at once. If the payment was lost or has another
+    session, Stripe's list is searched.
     """
     if intents.is_automatic(paid_by):
         return paid_by

@@ -1,4 +1,7 @@
-"""Collects the differences between Stripe and the books in a report of bounded size."""
+"""Collects the differences between Stripe and our tables in a report.
+
+The report's size is limited.
+"""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, assert_never
@@ -15,14 +18,16 @@ Kind = Literal[
     "identity",
     "failed",
 ]
-"""``failed``: it could not be compared, so it is not known whether they agree."""
+"""``failed``: the object could not be compared, so we do not know whether
+there is a difference.
+"""
 SHOWN_MAX: Final = 100
 """How many differences of each kind are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference between Stripe and the books."""
+    """One difference between Stripe and our tables."""
 
     kind: Kind
     stripe_id: str
@@ -41,18 +46,23 @@ class Report:
     matched: int = 0
     not_ours: int = 0
     dropped: int = 0
-    """What an operator has decided not to settle."""
+    """How many objects are of events that an operator decided not to settle.
+    """
     repaired: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     finished: bool = False
     unlisted: list[str] = field(default_factory=list)
-    """Lists of which a page could not be read."""
+    """The lists at Stripe of which a page could not be read."""
     given_up: bool = False
-    """The run ended early: too many rows in a row failed."""
+    """Whether the run ended early, because too many objects in a row failed.
+    """
 
     def add(self, difference: Difference) -> None:
-        """Count a difference. Add it to the report unless the report has a hundred of its kind."""
+        """Count a difference.
+
+        The first hundred of each kind are also listed.
+        """
         self.counts[difference.kind] = self.counts.get(difference.kind, 0) + 1
         self.repaired += difference.repaired
         if self.counts[difference.kind] <= SHOWN_MAX:
@@ -60,17 +70,17 @@ class Report:
 
     @property
     def failed(self) -> int:
-        """Return the number of rows and lists that could not be compared."""
+        """Return how many objects and lists could not be compared."""
         return self.counts.get("failed", 0)
 
     @property
     def differing(self) -> int:
-        """Return the number of differences between Stripe and the books."""
+        """Return the number of differences between Stripe and our tables."""
         return sum(self.counts.values()) - self.failed
 
     @property
     def compared(self) -> int:
-        """Return the number of rows that were compared."""
+        """Return how many objects were compared."""
         return self.matched + self.not_ours + self.dropped + self.differing
 
     def as_answer(self) -> dict[str, Any]:

@@ -20,20 +20,25 @@ from billing.stripe_api.client import Gateway
 from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 
 READ_A_RUN_MAX: Final = 10_000
-"""How many parked events a run reads. Reconciliation settles what is behind more of them."""
+"""How many parked events one run reads. If there are more, reconciliation
+settles them.
+"""
 TRIES_A_RUN_MAX: Final = 200
 Became = Literal["settled", "ignored", "dropped", ""]
-"""What became of a parked event; "" while it stays parked."""
+"""What happened to a parked event. "" means that it stays parked."""
 Failed = Callable[[Parked, Exception], None]
-"""Called with the reason when a parked event could not be settled this time."""
+"""Called with a parked event and the error, if it could not be settled this
+time.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The result of one recovery. ``left`` counts due events that were not tried in time.
+    """The result of one recovery.
 
-    ``oldest_seconds`` is the age of the oldest parked event, including events that wait for an
-    operator.
+    ``left`` counts the due events for which there was no time.
+    ``oldest_seconds`` is the age of the oldest parked event, including
+    those that need an operator.
     """
 
     settled: int
@@ -89,10 +94,12 @@ def try_again(
     record: Parked,
     failed: Failed = lambda *_: None,
 ) -> Became:
-    """Settle the event, ignore it as not ours, or drop it with its purchase.
+    """Settle a parked event, ignore it, or drop it with its purchase.
 
-    If anything fails, the record stays for a later run. The record is postponed first, so that an
-    event that kills the process comes last in the next run.
+    Returns which of these happened, or "" if it stays parked for a later
+    run. It is ignored if it is not ours. Its next retry is postponed
+    first, so that an event that crashes the process comes last in the next
+    run.
     """
     try:
         if not retries.postpone(books, record):
@@ -121,9 +128,11 @@ def _retry(books: Books, record: Parked) -> Became:
 def _settle_purchase_first(
     books: Books, gateway: Gateway, record: Parked
 ) -> Became:
-    """Ask Stripe which purchase a reversal belongs to, settle that, then the reversal.
+    """Settle the purchase of a refund or dispute, then the event itself.
 
-    A reversal that belongs to no purchase of ours is resolved.
+    Stripe is asked which purchase it belongs to. Returns what happened to
+    the parked event: ``settled``, ``ignored`` if the purchase is not ours,
+    ``dropped`` if an operator dropped the purchase, or "".
     """
     fact = record.fact
     if record.kind != "ahead" or isinstance(fact, SessionFact | DeclinedFact):
@@ -147,7 +156,11 @@ def _settle_purchase_first(
 def _settle_both(
     books: Books, record: Parked, purchase: SessionFact, intent: str
 ) -> Became:
-    """Settle a purchase, then its reversal. Drop the reversal if the purchase was dropped."""
+    """Settle a purchase, then its refund or dispute.
+
+    If an operator has dropped the purchase, the refund or dispute is
+    dropped too. Returns what happened to the parked event.
+    """
     outcome = settlement.apply(books, purchase)
     if outcome.status == "parked" and parking.is_dropped(books, purchase):
         dropped = dropping.drop_with_purchase(

@@ -27,11 +27,13 @@ def run(
     *,
     progress: Callable[[str, int], None] = lambda *_: None,
 ) -> Report:
-    """Compare everything created since an epoch second, and return the report.
+    """Compare everything created since an epoch second.
 
-    It resumes a stopped run, then starts a fresh one if time is left. ``progress`` is called after
-    each page with its list and the number of rows compared. Rows and lists that fail are in the
-    report. Raises SettingsError, and the store's errors if the cursor cannot be read or written.
+    Returns the report. A run that was stopped is resumed first, and a
+    fresh one starts if time is left. ``progress`` is called after each
+    page with the list's name and the number of objects compared. Objects
+    and lists that fail are in the report. Raises SettingsError, and the
+    store's errors if the cursor cannot be read or written.
     """
     report = Report()
     kept = read_cursor(job)
@@ -62,7 +64,10 @@ def _cycle(
     report: Report,
     progress: Callable[[str, int], None],
 ) -> bool:
-    """Look at page after page, and keep the cursor after each. True when all is done."""
+    """Compare page after page, and store the cursor after each.
+
+    Returns whether all pages were compared.
+    """
     while cursor is not None:
         if report.given_up or not (job.has_time() and job.go_on()):
             return False

@@ -1,4 +1,4 @@
-"""Switches automatic top-ups off when a customer takes the money of one back."""
+"""Switches automatic top-ups off after a dispute or full refund of one."""
 
 from collections.abc import Iterator
 
@@ -12,10 +12,12 @@ TAKEN_BACK = ("disputed", "refunded")
 
 
 def switch_off(before: Payment | None, after: Payment) -> Iterator[Write]:
-    """Yield the write that ends automatic charges until the customer agrees again.
+    """Yield the write that ends automatic charges, if this change does.
 
-    A dispute or a full refund of an automatic payment shows that it was not wanted. The write is in
-    the transaction that records it, and pins no version: a charge that is being opened pins it.
+    A dispute or a full refund of an automatic payment shows that the
+    customer did not want it. The customer must then agree again. The write
+    has no condition. It raises the agreement's version, so that a charge
+    that is just being opened is refused.
     """
     if is_taken_back(before, after):
         off = {"on": False, "paused": after.status}
@@ -24,14 +26,20 @@ def switch_off(before: Payment | None, after: Payment) -> Iterator[Write]:
 
 
 def told_by(basis: Basis, after: Payment) -> Iterator[Notice]:
-    """Yield the event that automatic charges have ended."""
+    """Yield the event to the seller that automatic charges have ended.
+
+    Nothing is yielded if this change does not end them.
+    """
     if is_taken_back(basis.payment, after):
         data = {"reason": after.status, "payment": after.as_answer()}
         yield Notice("top_up.off", data)
 
 
 def is_taken_back(before: Payment | None, after: Payment) -> bool:
-    """Whether this change takes the money of an automatic payment back."""
+    """Return whether this change takes an automatic payment's money back.
+
+    That is so if the payment becomes disputed or fully refunded.
+    """
     if before is None or after.session_id or before.status in TAKEN_BACK:
         return False
     return after.status in TAKEN_BACK

@@ -1,4 +1,7 @@
-"""Defines the basis of a settlement's decision: the event's own claims, or stored rows."""
+"""Reads what the decision about an event is based on.
+
+That is the event's own metadata (Assumed), or rows that were read (Loaded).
+"""
 
 from dataclasses import dataclass, replace
 from typing import assert_never
@@ -24,45 +27,62 @@ from billing.storage.keys import user_key
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """Claims of the event, without a read of the payment. The write's conditions check them."""
+    """The payment as the event's metadata describes it, without a read.
+
+    The transaction's conditions check that the stored payment agrees.
+    """
 
     payment: Payment
     holdings: Holdings | None = None
-    """Read where the units expire: such a lot may burn before others."""
+    """The account's lots, read only if the purchase's units expire. They may
+    expire before those of other lots.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Rows that were read. The write is refused if the payment's version has changed since.
+    """The rows that were read.
 
-    ``payment`` is None without a stored payment.
+    DynamoDB refuses the write if the payment's version has changed since.
+    ``payment`` is None if none is stored.
     """
 
     payment: Payment | None
     stored: Payment | None = None
-    """The record as it is stored. It differs from ``payment`` after a restore (restores.py)."""
+    """The payment as it is stored. After a restore from a backup it may differ
+    from ``payment``: see restores.py.
+    """
     balance: Balance = Balance()  # noqa: RUF009 - frozen
     reference: Reference = NO_REFERENCE
-    """Of a paid session or a reversal: the row of its payment intent."""
+    """For a paid session, refund or dispute: the reference row of its payment
+    intent.
+    """
     linked: bool = False
-    """Stripe's id leads to a payment of ours, whether or not that payment is there."""
+    """Whether a reference row leads from Stripe's id to a payment of ours,
+    even if that payment is missing.
+    """
     is_funded: bool = False
-    """The ledger has this purchase's units already, and the payment does not show them."""
+    """Whether the ledger has credited this purchase although the payment is
+    not shown as paid.
+    """
     holdings: Holdings | None = None
-    """The account's lots, read where this settlement may change other lots than a new one."""
+    """The account's lots, read only if the settlement may change lots other
+    than a new one.
+    """
     units_expired: int = 0
-    """How many of the payment's units expired, ever."""
+    """How many of the payment's units have ever expired."""
 
 
 Basis = Assumed | Loaded
 
 
 def begin(books: Books, fact: Fact) -> Basis:
-    """Return the basis of the first attempt.
+    """Return what the first attempt to settle an event is based on.
 
-    It is Assumed if the event carries our metadata, which saves reads. Otherwise, and wherever
-    events go out, it is Loaded: events out show the payment and the balance, and take the account's
-    next sequence number.
+    It is Assumed if the event has our metadata, which saves reads. It is
+    Loaded for a refund or a dispute. It is also Loaded if events are sent
+    to the seller, because these show the payment and the balance, and need
+    the account's next sequence number.
     """
     if books.telling.is_on:
         return load(books, fact)
@@ -79,7 +99,10 @@ def begin(books: Books, fact: Fact) -> Basis:
 
 
 def load(books: Books, fact: Fact) -> Loaded:
-    """Read the payment, the reference row and the balance of an event."""
+    """Return the stored payment, reference row and balance of an event.
+
+    The account's lots are read too if the settlement may change them.
+    """
     match fact:
         case RefundsFact() | DisputeFact():
             row = references.find(books, fact.payment_intent or fact.charge)
@@ -115,9 +138,10 @@ def _load(
 
 
 def _with_lots(books: Books, loaded: Loaded) -> Loaded:
-    """Read the account's lots too, and what expired of this payment's.
+    """Return ``loaded`` with the account's lots, the units of purchases.
 
-    Accounts from before there were lots have none to read.
+    It also has how many units of this payment have expired. An account
+    from before there were lots has none to read.
     """
     payment = loaded.payment
     if payment is None:

@@ -16,9 +16,11 @@ from billing.settlement.purchased_lots import Lotted
 
 
 def counted_as_expired(basis: Basis, change: Change) -> int:
-    """Return how many units of a clawback had expired, negative for those of a reinstatement.
+    """Return how many units of a clawback had expired.
 
-    What is given back is real units first: as many as there would be without the reversal.
+    They count as taken back already. For a reinstatement the number is
+    negative: such units no longer count. Units that were really taken are
+    given back before units that only counted as taken.
     """
     if not isinstance(basis, Loaded) or basis.holdings is None:
         return 0

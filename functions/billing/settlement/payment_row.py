@@ -22,10 +22,11 @@ from billing.storage.writes import (
 
 
 def payment_write(fact: Fact, basis: Basis, after: Payment) -> Write:
-    """Return the payment's changed attributes, on condition that the decision's basis still holds.
+    """Return the write of the payment's changed attributes.
 
-    An assumed payment must be as the event claims. A loaded one must have the version that was
-    read.
+    On an Assumed basis, its condition is that the stored payment is as the
+    event's metadata says. On a Loaded basis, it is that the payment still
+    has the version that was read.
     """
     match basis:
         case Assumed():
@@ -66,7 +67,11 @@ def _claims(fact: Fact, after: Payment) -> Iterator[Must]:
 
 
 def _same_funding(fact: SessionFact) -> Iterator[Must]:
-    """Return the clause that the payment is this session's or this intent's, or not funded yet."""
+    """Yield the conditions that no other Stripe object pays for this.
+
+    The stored payment must have the event's session or payment intent, or
+    none yet.
+    """
     if fact.session_id:
         yield absent_or("session_id", "==", fact.session_id)
         return

@@ -1,7 +1,9 @@
-"""What a settlement does to the lots of the account, beside its remaining units and its debt.
+"""Computes how a settlement changes the account's lots.
 
-A purchase's units come in as one lot. A clawback takes from the purchase's own lot first, and then
-as a debit does. What is given back comes in as a lot of its own, with the time it was away added.
+A lot is the units of one purchase or grant. A purchase's units become one lot.
+A clawback takes units from the purchase's own lot first, and then from the
+others as a debit does. Units that are given back become a new lot, whose
+expiry is later by the time that they were away.
 """
 
 from dataclasses import dataclass, replace
@@ -19,22 +21,24 @@ from billing.quota.movement import Movement
 
 @dataclass(frozen=True, slots=True)
 class Lotted:
-    """The payment after its lots moved, and what that writes."""
+    """A payment after its lots changed, and the writes for that."""
 
     payment: Payment
     change: Change = NO_CHANGE
 
 
 def lot_id(payment: Payment, number: int = 0) -> str:
-    """Return the id of a purchase's lot: 0 as it was bought, else the movement that gave back.
+    """Return the id of a lot of this purchase.
 
-    Ids of one purchase sort as they came in, which orders lots of the same age.
+    ``number`` is 0 for the units as bought. For units given back it is the
+    number of the payment's movement. Ids of one purchase sort in this
+    order, which decides between lots of the same age.
     """
     return f"purchase:{payment.payment_id}:{number:04d}"
 
 
 def own_free(payment: Payment, holdings: Holdings) -> int:
-    """Return the free units in a purchase's own lots."""
+    """Return how many free units the purchase's own lots have."""
     return sum(lot.free for lot in holdings.lots if _is_own(payment, lot))
 
 
@@ -44,9 +48,11 @@ def fund(
     holdings: Holdings | None,
     now: datetime,
 ) -> Lotted:
-    """Let a purchase's units come in as a lot, less those that pay debt.
+    """Return the payment, and the writes that add its units as a lot.
 
-    ``holdings`` is None where the units never expire: that lot burns after all others.
+    Units that pay debt are not in the lot. ``holdings`` is None if the
+    units never expire: then the lot is used after all others, and no other
+    lot is read.
     """
     expires_at = 0
     if payment.expires_after_days:
@@ -68,7 +74,11 @@ def fund(
 def claw_back(
     payment: Payment, units: int, holdings: Holdings, now: datetime
 ) -> Lotted:
-    """Take ``units`` from the purchase's own lots first, the rest as a debit does."""
+    """Return the payment, and the writes that take ``units`` from lots.
+
+    They take from the purchase's own lots first, and the rest from the
+    others as a debit does.
+    """
     taken = burning.take_back(holdings.lots, payment.funding_id, units)
     change = lot_changes.change(holdings, taken.lots)
     if rest := units - taken.units:
@@ -87,7 +97,11 @@ def claw_back(
 def give_back(
     payment: Payment, movement: Movement, holdings: Holdings, now: datetime
 ) -> Lotted:
-    """Let units that were clawed back come in again, less those that pay debt."""
+    """Return the payment, and the writes that add returned units as a lot.
+
+    The units were clawed back before. Those that pay debt are not in the
+    lot.
+    """
     units = movement.add.get("remaining", 0)
     expires_at = burning.expiry_after_return(
         payment.lot_expires_at, payment.away_since, epoch(now)
@@ -105,7 +119,10 @@ def give_back(
 
 
 def _last_expiry(payment: Payment, holdings: Holdings) -> int:
-    """Return when the last of a purchase's units expire, or would have. 0 for never."""
+    """Return when the last of the purchase's units expire. 0 means never.
+
+    If the purchase has no units left, it is when they would have expired.
+    """
     own = [
         lot.expires_at
         for lot in holdings.lots
@@ -117,7 +134,11 @@ def _last_expiry(payment: Payment, holdings: Holdings) -> int:
 def _lot(
     payment: Payment, number: int, units: int, free: int, expires_at: int
 ) -> Lot:
-    """Return a lot of a purchase. It is as old as the purchase is, and later ones burn later."""
+    """Return a lot of this purchase.
+
+    It counts as created at the time of the purchase. Of lots with equal
+    expiry and age, a higher ``number`` is used later.
+    """
     bought_at = datetime.fromisoformat(payment.completed_at)
     return Lot(
         lot_id=lot_id(payment, number),

@@ -1,7 +1,8 @@
-"""Brings a payment up to date with its ledger, which may be newer after a restore.
+"""Adds to a payment what its ledger shows but the payment lacks.
 
-Units that the ledger shows are then not booked again. DynamoDB restores one table at a time, so the
-payments may be older than the ledger.
+DynamoDB restores one table at a time, so after a restore the payments may be
+older than the ledger. Without this, units that the ledger shows would be
+booked again.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery.html
 """
 
@@ -15,7 +16,11 @@ from billing.settlement.basis import Loaded
 
 
 def catch_up(books: Books, fact: Fact, loaded: Loaded) -> Loaded:
-    """Return the basis with the movements that the ledger has and the payment lacks."""
+    """Return ``loaded`` with the payment as the ledger shows it.
+
+    The ledger may have reversals, or the credit, that the stored payment
+    lacks.
+    """
     if loaded.payment is None:
         return loaded
     payment = ledger.with_all_booked(books.store, loaded.payment)

@@ -1,8 +1,8 @@
-"""Settles events: applies each to a payment, the quota and the ledger, in one transaction.
+"""Settles events: changes the payment, quota and ledger in one transaction.
 
-Webhook, confirm, recovery, reconciliation and the operator's replay all call ``apply``. The payment
-itself guards against a second credit, for ever. Neither the event's id nor a record that expires
-does.
+Webhook, confirm, recovery, reconciliation and the operator's replay all call
+``apply``. The stored payment prevents a second credit, for ever: it does not
+depend on the event's id or on a record that expires.
 """
 
 from contextlib import suppress
@@ -29,16 +29,17 @@ from billing.settlement.transaction import PAYMENT_PLACE
 
 Status = Literal["settled", "recorded", "duplicate", "ignored", "parked"]
 WAITING_AT_ONCE_MAX: Final = 20
-"""How many waiting events are settled right after their payment, by some six calls each: well
-within a request's deadline."""
+"""How many waiting events are settled right after their payment. Each takes
+about six calls, so all fit well within a request's deadline.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The result of settling an event.
 
-    ``units`` is the movement (signed). ``payment`` is the payment as it is now, or None without
-    one.
+    ``units`` are the units that were moved, negative for a clawback.
+    ``payment`` is the payment after the event, or None if there is none.
     """
 
     status: Status
@@ -48,16 +49,18 @@ class Outcome:
 
 
 def apply(books: Books, fact: Fact) -> Outcome:
-    """Settle one event, once. Idempotent: a repeat is a duplicate.
+    """Settle one event, and return the outcome. A repeat is a duplicate.
 
-    Optimistic: write first, read only if DynamoDB refuses. The first attempt assumes that the
-    payment is as the event claims, and the transaction's conditions check it. When DynamoDB
-    refuses, nothing was written: read what is stored, decide again on that, and write on condition
-    that it has not changed since. So of two events in a race one is written, and the other decides
-    again. Repeat until the deadline.
+    Optimistic: the first attempt assumes that the payment is as the
+    event's metadata says, and the transaction's conditions check that. If
+    DynamoDB refuses, nothing was written: read the stored rows, decide
+    again, and write on the condition that they have not changed. So of two
+    events in a race one is written, and the other is decided again. This
+    is repeated until the deadline.
 
-    Raises OutcomeUnknownError when the answer is lost or the deadline passes: the caller must ask
-    for redelivery.
+    Raises OutcomeUnknownError if the answer to a write is lost or the
+    deadline passes. The caller must then ask Stripe to deliver the event
+    again.
     """
     basis = bases.begin(books, fact)
     for _ in books.store.deadline.attempts():
@@ -84,7 +87,7 @@ def apply(books: Books, fact: Fact) -> Outcome:
 
 
 def _unless_booked(basis: Basis, change: Change) -> Change:
-    """Move no units for a purchase that the ledger has already."""
+    """Return the change, without units if the ledger has credited them."""
     if isinstance(basis, Loaded) and basis.is_funded:
         return replace(change, units=0, entry="")
     return change
@@ -93,7 +96,10 @@ def _unless_booked(basis: Basis, change: Change) -> Change:
 def _write(
     books: Books, fact: Fact, basis: Basis, change: Change
 ) -> Outcome | Loaded:
-    """Write the change. Returns what to decide on next if DynamoDB refuses."""
+    """Write the change, and return the outcome.
+
+    If DynamoDB refuses the write, return the rows to decide on again.
+    """
     try:
         books.store.commit(*transaction.writes(books, fact, basis, change))
     except ConditionFailedError as refused:
@@ -107,12 +113,14 @@ def _write(
 def _read_after_refusal(
     books: Books, fact: Fact, basis: Basis, refused: ConditionFailedError
 ) -> Loaded:
-    """Read why the write was refused.
+    """Return the rows to decide on again after DynamoDB refused the write.
 
-    A refusal returns the item that it met. If the stored payment alone shows that there is nothing
-    to write, no further read is needed. A purchase is refused while an event is dropped with it:
-    bring that back first. If the payment's own condition held, the ledger may have been ahead of
-    it, as after a restore.
+    DynamoDB returns the stored item with its refusal. If the stored
+    payment alone shows that there is nothing to write, no further read is
+    needed. A purchase is refused while events are dropped with it: these
+    are parked again first. If the payment's own condition held, the ledger
+    may be newer than the payment, as after a restore: then the payment is
+    corrected from the ledger.
     """
     payment_was_refused = PAYMENT_PLACE in refused.old
     if isinstance(basis, Assumed) and payment_was_refused:
@@ -139,9 +147,10 @@ def _read_after_refusal(
 def _ignore_or_park(
     books: Books, fact: Fact, basis: Basis, park: Park
 ) -> Outcome | Loaded:
-    """Keep an event that cannot be applied now, unless it is not ours.
+    """Park an event that cannot be settled now, or ignore it if not ours.
 
-    Returns what to decide on next if what it waited for came concurrently.
+    Returns the outcome. If the event's payment was credited concurrently,
+    returns the rows to decide on again.
     """
     linked = isinstance(basis, Loaded) and basis.linked
     if basis.payment is None and (
@@ -157,7 +166,11 @@ def _ignore_or_park(
 
 
 def _settle_waiting(books: Books, waiting: frozenset[str]) -> None:
-    """Settle events that came ahead of this payment. Recovery settles those left."""
+    """Settle the events that were parked before their payment came.
+
+    At most WAITING_AT_ONCE_MAX are settled here, and recovery settles the
+    rest.
+    """
     # The payment itself is settled: trouble here must not make its own event look unsettled.
     with suppress(RetryableError):
         for name in sorted(waiting)[:WAITING_AT_ONCE_MAX]:
@@ -166,7 +179,11 @@ def _settle_waiting(books: Books, waiting: frozenset[str]) -> None:
 
 
 def retry(books: Books, record: records.Parked) -> Outcome:
-    """Settle a parked event again. Deletes its record once it is settled."""
+    """Settle a parked event again, and return the outcome.
+
+    The record of the parked event is deleted, unless the event must stay
+    parked.
+    """
     outcome = apply(books, record.fact)
     if outcome.status != "parked":
         retries.resolve(books, record)

@@ -1,4 +1,7 @@
-"""Decides which events out follow from a change of a payment. It is pure."""
+"""Decides which events to the seller a change of a payment causes.
+
+These functions read no clock and make no outside call.
+"""
 
 from collections.abc import Iterator
 
@@ -8,9 +11,11 @@ from billing.settlement.basis import Basis, Loaded
 
 
 def told_by(basis: Basis, after: Payment) -> tuple[Notice, ...]:
-    """Return the events out of a settlement that leaves the payment in this state.
+    """Return the events to the seller that a settlement causes.
 
-    It is None if only the payment is restored: its ledger entry, and so its event, exist already.
+    ``after`` is the payment after the settlement. Returns () if the
+    settlement only restores the payment from its ledger entry, because the
+    event was sent with that entry.
     """
     if (
         not isinstance(basis, Loaded)
@@ -25,11 +30,13 @@ def told_by(basis: Basis, after: Payment) -> tuple[Notice, ...]:
 
 
 def _types(before: Payment, after: Payment) -> Iterator[NoticeType]:
-    """Yield at most one type for each change of what the API shows, whichever way it goes.
+    """Yield the type of the event to the seller, or nothing.
 
-    A refund that fails, or a dispute that is won, is told by the type that told its beginning, so
-    that a receiver that looks at ``data`` is never left with what was undone. ``processing``,
-    ``expired`` and a decline that changes no status and no code tell nothing.
+    One change causes at most one event. If a refund fails or a dispute is
+    won, the event has the same type as the one at its start, so that a
+    receiver who reads ``data`` always has the present state.
+    ``processing``, ``expired`` and a decline that changes neither status
+    nor code cause no event.
     """
     if after.phase is not Phase.PAID:
         if after.status == "failed" and _failure(before) != _failure(after):

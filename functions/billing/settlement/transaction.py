@@ -1,4 +1,8 @@
-"""Builds the one transaction of a settlement: payment, balance, ledger, references and mark."""
+"""Builds the one transaction of a settlement.
+
+It writes the payment, balance, ledger and reference rows, and a mark for the
+event.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -37,7 +41,9 @@ from billing.storage.writes import (
 )
 
 PAYMENT_PLACE = 0
-"""The payment's write comes first: the item that a refusal returns at this place tells why."""
+"""The payment's write comes first. If DynamoDB refuses the transaction, the
+item that it returns for this place shows why.
+"""
 
 
 def writes(
@@ -102,11 +108,11 @@ def writes(
 
 @dataclass(frozen=True, slots=True)
 class _Moved:
-    """What a settlement moves."""
+    """The units that a settlement moves."""
 
     change: Change
     units: int
-    """Signed, without those that count as taken back because they had expired."""
+    """Negative for a clawback. Units that had expired are not included."""
     counted: int
     movement: Movement
     lots: lot_changes.Change
@@ -121,7 +127,10 @@ def _tell(
     *,
     comes_in: bool,
 ) -> Iterator[Write]:
-    """Move the account's units, and tell what is to be told."""
+    """Yield the balance's write, and the writes of events to the seller.
+
+    ``comes_in`` is true if units are added.
+    """
     return tell(
         books,
         payment.user_id,
@@ -169,7 +178,11 @@ def _entry(
 def _reference_writes(
     fact: Fact, basis: Basis, payment: Payment
 ) -> Iterator[Write]:
-    """Lead from Stripe's ids to this payment, from the moment it is paid."""
+    """Yield the writes of rows that lead from Stripe's ids to the payment.
+
+    The ids are those of a copied session, of the payment intent once it is
+    paid, and of the charge of a refund or dispute.
+    """
     before = basis.payment.funding_id if basis.payment else ""
     if before not in ("", payment.funding_id):
         key = (user_key(payment.user_id), payment.funding_id)
@@ -189,8 +202,9 @@ def _reference_writes(
 
 
 def waiting_events(basis: Basis) -> frozenset[str]:
-    """Return the names of the parked events that wait for this payment.
+    """Return the record keys of parked events that wait for this payment.
 
-    Empty on an Assumed basis.
+    They are refunds and disputes that came before it. Empty on an Assumed
+    basis.
     """
     return basis.reference.waiting if isinstance(basis, Loaded) else frozenset()

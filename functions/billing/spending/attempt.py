@@ -1,4 +1,7 @@
-"""Builds one attempt to take units: its writes, and the balance that they assume."""
+"""Builds one attempt to take units.
+
+An attempt has writes, and the balance on which they are based.
+"""
 
 from dataclasses import replace
 from datetime import datetime
@@ -21,63 +24,77 @@ from billing.storage.writes import Must, Write, equals
 
 
 class Attempt(NamedTuple):
-    """One attempt: its write to the account, the rows beside it, and the balance that it assumes.
+    """One attempt: its writes, and the balance on which they are based.
 
-    All or nothing; ``beside`` is empty where no hold has expired and no threshold is crossed::
+    All or nothing; ``beside`` is empty if no hold has expired and no
+    threshold is crossed::
 
-        0    user, quota         remaining -= units           see take, take_and_release
-                                 told += events               if no event was told since
-        ..   user, hold#         delete, for each expired     if it is still open
-        ..   user, closed#       state = expired              if there is none
-        ..   user, lot#          without what has expired     if it is as it was read
-        ..   ledger, expired:lot what has expired of it       if it is not booked
-        ..   user, 000000000007# an event out, for each
-        ..   user, top_up        the open charge              if the agreement is as it was read
-        ..   user#, pay_         its payment                  if there is none
+        0    user, quota       remaining -= units     see take and
+                               told += events         take_and_release
+        ..   user, hold#       delete each expired    if it is still open
+        ..   user, closed#     state = expired        if there is none
+        ..   user, lot#        without the expired    if unchanged
+        ..   ledger, expired:  the lot's expired      if not booked yet
+        ..   notices, user     an event
+        ..   user, top_up      the open charge        if unchanged
+        ..   user#, pay_       the charge's payment   if there is none
     """
 
     account: Write
-    """Takes the units, and releases ``expired`` if there are any."""
+    """The write to the balance: takes the units, and releases what has
+    expired.
+    """
     balance: Balance
-    """The account before the units are taken, with ``expired`` released already."""
+    """The balance before the units are taken, with ``expired`` already
+    released.
+    """
     now: datetime
     expired: Expired | None
     taking: Taking
-    """With the units that are taken, and the key as the balance shows it."""
+    """With the units that are really taken, and the API key as the balance
+    shows it.
+    """
     crossed: tuple[Write, ...] = ()
-    """What the write tells and opens, because it crosses a threshold of the account."""
+    """The events and the charge that are written because the attempt crosses a
+    threshold.
+    """
 
     def of_same_remaining(self) -> "Attempt":
-        """Return the attempt that demands the exact ``remaining`` of its balance."""
+        """Return this attempt, on condition of an exact ``remaining``.
+
+        DynamoDB refuses it if ``remaining`` has changed since the balance was
+        read.
+        """
         if self.expired:
             return self  # it does already
         same = equals("remaining", self.balance.remaining)
         return self._replace(account=_demand(self.account, same))
 
     def left(self, balance: Balance) -> Balance:
-        """Return the balance after this attempt."""
+        """Return what ``balance`` becomes when this attempt is written."""
         told = balance.told + added(self.account, "told")
         return replace(taken_from(balance, self.taking), told=told)
 
     @property
     def beside(self) -> tuple[Write, ...]:
-        """Return the other writes of the same transaction."""
+        """Return the transaction's writes other than the balance's."""
         closing = self.expired.closing if self.expired else ()
         return (*closing, *self.crossed)
 
     @property
     def opens_charge(self) -> bool:
-        """Whether an automatic charge is opened: its payment is written."""
+        """Return whether the attempt writes a payment: an automatic charge."""
         return any(write.table == "payments" for write in self.crossed)
 
 
 def prepare(
     meter: Meter, taking: Taking, balance: Balance | None, *, is_exact: bool
 ) -> Attempt:
-    """Release what has expired, and build the writes of one try.
+    """Release what has expired, and return the next attempt.
 
-    Without a balance, the write itself finds out about expired holds and crossed thresholds.
-    ``is_exact``: what it tells shows the quota exactly as it is afterwards.
+    Without ``balance``, DynamoDB refuses the write if a hold has expired
+    or if it crosses a threshold. With ``is_exact``, an event to the seller
+    must show the quota exactly as it is after the write.
     """
     now = meter.books.clock()
     if balance and balance.lots_exact and taking.into == "held":
@@ -109,10 +126,11 @@ def prepare(
 
 
 def _as_seen(balance: Balance) -> tuple[Must, ...]:
-    """Return the clauses under which an event shows the quota exactly as it is afterwards.
+    """Return the conditions for an event to show exact figures.
 
-    Later tries do without: their ``remaining`` still lies between the same thresholds, so that the
-    same is crossed once, and only the figures that the event shows may be a moment old.
+    Without them, in later attempts, the figures that the event shows may
+    be slightly old. The same threshold is crossed all the same, and only
+    once.
     """
     return (
         exactly("remaining", balance.remaining),

@@ -1,7 +1,9 @@
-"""Reads and debits a quota. It never falls below zero, and we never debit twice.
+"""Reads and debits a quota.
 
-A plain debit is one conditional write, and is not repeated when its answer is lost. A debit with an
-idempotency key is one transaction that also stores the answer for replay.
+A debit never makes the quota negative, and units are never debited twice. A
+plain debit is one conditional write. If the answer to that write is lost, the
+write is not repeated. A debit with an idempotency key is one transaction,
+which also stores the answer for repeats.
 """
 
 from dataclasses import dataclass
@@ -34,9 +36,9 @@ from billing.storage.dynamodb import Store
 from billing.storage.writes import creates
 
 REPLAY_SECONDS: Final = 30 * 24 * 3600
-"""How long a keyed debit is replayed.
+"""How long the answer to a debit with an idempotency key is kept for repeats.
 
-Callers repeat within minutes; Stripe keeps its own keys for a day.
+Callers repeat within minutes, and Stripe keeps its idempotency keys for a day.
 """
 Replayed = Annotated[
     bool,
@@ -58,16 +60,21 @@ class Debit:
 
 
 class _KeyUsedError(Exception):
-    """A debit's key is in use: ``item`` is what stands under it."""
+    """A debit's idempotency key was used before.
+
+    ``item`` is the row that is stored for that idempotency key.
+    """
 
     def __init__(self, item: Item) -> None:
         self.item = item
 
 
 def read(books: Books, user_id: str) -> Balance:
-    """Return the quota now. Expired holds count as released, expired lots as gone.
+    """Return the quota now.
 
-    It makes one call to DynamoDB, and one more if a hold has expired, two if a lot has.
+    Expired holds count as released. Lots (units of one purchase or grant)
+    that have expired count as gone. It makes one call to DynamoDB, one
+    more if a hold has expired, and two more if a lot has.
     """
     return present.read(books, user_id, read_account(books.store, user_id))
 
@@ -75,11 +82,14 @@ def read(books: Books, user_id: str) -> Balance:
 def debit(
     meter: Meter, user_id: str, units: int, key: KeyUse | None = None
 ) -> Debit:
-    """Take ``units``, or raise ``quota_exhausted`` and take nothing. One conditional write.
+    """Debit ``units``, or raise ``quota_exhausted`` and debit nothing.
 
-    If a hold has expired, it queries the holds, and one transaction releases them and debits. A
-    debit that crosses a threshold is a transaction with what it tells and opens. If this container
-    has not seen that hold or threshold, DynamoDB refuses the first write, and this follows.
+    Usually this is one conditional write. A transaction is needed if a
+    hold has expired, because it must be released too, and if the debit
+    crosses a threshold (an event to the seller, an automatic top-up). If
+    the balance that this process remembers is stale, DynamoDB refuses the
+    first write, and the debit is tried again with the balance that is
+    stored.
     """
     taking = Taking(user_id, units, "used", key)
     balance = recall(user_id)
@@ -105,7 +115,11 @@ def debit(
 
 
 def _write(meter: Meter, attempt: Attempt) -> Balance:
-    """Make one write, or a transaction where rows stand beside it. Return what is left."""
+    """Write a debit, and return the balance after it.
+
+    It is one update, or a transaction if the attempt writes other rows
+    too.
+    """
     store = meter.books.store
     if attempt.beside:
         store.commit(attempt.account, *attempt.beside)
@@ -122,10 +136,11 @@ def debit_once(
     *,
     api_key: KeyUse | None = None,
 ) -> Debit:
-    """Debit once under an idempotency key. ``scope`` is the caller.
+    """Debit once for an idempotency key, and return the answer.
 
-    A repeat gets the first answer again. The same key with another body raises
-    ``idempotency_conflict``.
+    ``key`` is the caller's idempotency key, and ``scope`` identifies the
+    caller. A repeat gets the first answer again. The same idempotency key
+    with another body raises ``idempotency_conflict``.
     """
     row = (f"debit#{digest(scope, key)}", "debit")
     of_key = (api_key.key_id,) if api_key else ()
@@ -154,13 +169,17 @@ def _commit_once(
     body: str,
     answer: Debit,
 ) -> None:
-    """Commit one attempt, and the answer under the key.
+    """Commit one attempt to debit, with its answer stored for repeats.
 
     All or nothing::
 
-        0    user, quota     remaining -= units, used += units    if the units are there
-        1    debit#, debit   answer, body, ttl                    if the key is new
-        2..  what stands beside the account's write: see Attempt
+        0    user, quota     remaining -= units    if the units are there
+                             used += units
+        1    debit#, debit   answer, body, ttl     if the key is new
+        2..  other rows of the attempt: see Attempt.beside
+
+    ``key`` above is the idempotency key. Raises _KeyUsedError if it was
+    used before.
     """
     kept = {
         "answer": members(answer),
@@ -177,7 +196,10 @@ def _commit_once(
 
 
 def _replay(used: _KeyUsedError, body: str) -> Debit:
-    """Return the answer that is kept under the key, if the body is the same."""
+    """Return the answer stored for the idempotency key.
+
+    Raises ``idempotency_conflict`` if the key was used with another body.
+    """
     if used.item["body"] != body:
         detail = "this Idempotency-Key was used with another body; send a new key for a new debit"
         raise BillingError("idempotency_conflict", detail) from used

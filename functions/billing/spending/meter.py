@@ -1,4 +1,4 @@
-"""Defines the meter that debits and holds are counted by."""
+"""Defines the Meter: the Books, and the URL at which units are sold."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,8 @@
-"""Releases expired holds and lots, the last batch in the write that takes units."""
+"""Releases expired holds and lots before units are taken.
+
+The last batch is released in the same write that takes the units. A lot is the
+units of one purchase or grant.
+"""
 
 from datetime import datetime
 
@@ -40,7 +44,12 @@ def take_and_release(expired: Expired, taking: Taking, now: datetime) -> Write:
 
 
 def _net(account: Write, of_key: Movement) -> Movement:
-    """Return a key's movement, with what the same write gives back to its limit."""
+    """Return the API key's movement for a write that also gives back.
+
+    The write ``account`` gives expired holds' units back to the same key's
+    limit. So both numbers are added, and the condition is lowered by what
+    comes back.
+    """
     back = {name: added(account, name) for name in of_key.add}
     add = {name: units + back[name] for name, units in of_key.add.items()}
     must = (
@@ -51,7 +60,7 @@ def _net(account: Write, of_key: Movement) -> Movement:
 
 
 def added(account: Write, name: str) -> int:
-    """Return what a write adds to an attribute of the account."""
+    """Return how much a write adds to an attribute of the balance."""
     units = account.add.get(name, 0)
     return units if isinstance(units, int) else 0
 
@@ -59,10 +68,12 @@ def added(account: Write, name: str) -> int:
 def release_before_taking(
     meter: Meter, taking: Taking, balance: Balance
 ) -> Expired | None:
-    """Release expired holds and lots, except the last batch, and return that batch.
+    """Release expired holds and lots, except the last batch.
 
-    The caller releases it in the write that takes the units. Returns None if nothing has expired.
-    There is no pause between batches, because each makes progress.
+    Returns that last batch, which the caller releases in the same write
+    that takes the units, or None if nothing has expired. There is no pause
+    between batches, because each makes progress. A lot is the units of one
+    purchase or grant.
     """
     books, user_id = meter.books, taking.user_id
     for _ in books.store.deadline.attempts(pauses=False):

@@ -1,7 +1,9 @@
-"""Defines units to take from an account, and the conditional write that takes them.
+"""Defines the units to take from an account, and the conditional write.
 
-A write that crosses no threshold of the account is a single one, whose condition says that it
-crosses none. The write that does cross one is a transaction with what it tells and opens.
+A write that crosses no threshold is a single one, and its condition says that
+it crosses none. Thresholds are the number of units for ``quota.low`` and the
+one for automatic top-ups. A write that crosses one is a transaction, which
+also writes the event to the seller or opens the charge.
 """
 
 from dataclasses import dataclass, replace
@@ -20,26 +22,30 @@ from billing.quota.movement import Movement
 from billing.storage.writes import Must, Write, absent_or, equals
 
 Into = Literal["used", "held"]
-"""Where units go when they are taken from ``remaining``: a debit uses them, a hold holds them."""
+"""Where the units go: a debit adds them to ``used``, a hold to ``held``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taking:
-    """Units to take from an account, and what else that write must demand and do.
+    """The units to take from an account, with conditions of the write.
 
-    Whatever a feature asks of every debit or hold is a clause or an addition here, so that a plain
-    debit stays one write.
+    All that a feature requires of a debit or hold is a condition or an
+    addition here, so that a plain debit stays one write.
     """
 
     user_id: str
     units: int
     into: Into
     key: KeyUse | None = None
-    """Counted for this API key, and refused at its limit."""
+    """The API key for which the units are counted. Its limit may forbid the
+    taking.
+    """
     at_least: int = 0
-    """Where it is above zero, as many units as there are will do, if they are so many."""
+    """If above zero: take as many of ``units`` as remain, but not fewer than
+    this.
+    """
     clauses: tuple[Must, ...] = ()
-    """What must hold on the account beside what every taking demands."""
+    """Conditions on the account, besides those of every taking."""
 
     @property
     def least(self) -> int:
@@ -48,7 +54,7 @@ class Taking:
 
     @property
     def of_key(self) -> Movement:
-        """Return the additions to the key's counters, and their conditions."""
+        """Return what to add to the API key's counters, and the conditions."""
         return spend(self.key, self.units, is_use=self.into == "used")
 
     def as_in(
@@ -58,11 +64,13 @@ class Taking:
         is_exact: bool,
         stored: Balance | None = None,
     ) -> "Taking":
-        """Return what is taken from this balance: the key as it is there, and units that fit.
+        """Return this taking with the units that can be taken.
 
-        ``is_exact``: fewer units than asked for are taken only if the key's limit still leaves
-        exactly those. ``stored`` is the balance as the table has it, where ``balance`` counts holds
-        as released that this write releases.
+        ``balance`` says what is left, and whether the API key has a limit.
+        With ``is_exact``, taking fewer units than asked for requires that what
+        is left of the key's limit has not changed. ``stored`` is the balance
+        in the table, if ``balance`` counts holds as released that the same
+        write releases.
         """
         key = self.key and self.key.as_in(balance)
         seen = replace(self, key=key)
@@ -78,7 +86,11 @@ class Taking:
 
 
 def units_left(balance: Balance, key: KeyUse | None) -> int:
-    """Return the units that a key, or a user without a key, can take."""
+    """Return how many units can be taken with this API key.
+
+    They are the remaining units, or what is left of the key's limit if
+    that is less.
+    """
     if key is None or not key.is_limited:
         return balance.remaining
     return min(balance.remaining, balance.keys[left(key.name)])
@@ -111,12 +123,15 @@ def take(taking: Taking, now: datetime) -> Write:
 
 
 def day_has_begun(now: datetime) -> Must:
-    """The last day's use is itemised, so ``used`` grows by today's use only."""
+    """Return the condition that the last day's use is booked already.
+
+    Then ``used`` grows only by the use of today.
+    """
     return Must("use_day", ">=", day(now))
 
 
 def taken_from(balance: Balance, taking: Taking) -> Balance:
-    """Return a balance after the units are taken from it."""
+    """Return the balance after the units of ``taking`` are taken."""
     units = taking.units
     remaining = balance.remaining - units
     match taking.into:

@@ -1,4 +1,7 @@
-"""Takes units in a transaction, and tries again on the present balance when it is refused."""
+"""Takes units in a transaction, and tries again if DynamoDB refuses it.
+
+Each new try uses the balance as it is stored then.
+"""
 
 from collections.abc import Callable
 from typing import Final, TypeVar
@@ -21,13 +24,16 @@ from billing.spending.meter import Meter
 from billing.spending.taking import Taking
 
 EXACT_TRIES: Final = 2
-"""How often a transaction insists on an exact ``remaining`` before it accepts one that is a moment
-old."""
+"""How many attempts require that ``remaining`` is exactly as it was read.
+Later attempts accept that it has changed.
+"""
 _Answer = TypeVar("_Answer")
 
 
 Transaction = Callable[[Attempt], tuple[_Answer, Balance]]
-"""Commits an attempt beside its own rows; returns the answer and the balance afterwards."""
+"""Commits an attempt together with rows of its own. Returns the answer and the
+balance after it.
+"""
 
 
 def take_in_transaction(
@@ -76,10 +82,12 @@ def take_in_transaction(
 def look_again(
     meter: Meter, taking: Taking, refused: ConditionFailedError
 ) -> Balance:
-    """Return the present balance after DynamoDB refused a write.
+    """Return the balance after DynamoDB refused a write, to try again.
 
-    Raises ``quota_exhausted`` if that is why, and KeyNotCountedError or KeyLimitReachedError where
-    it is the key. Begins the day if that is due.
+    Raises ``quota_exhausted`` if too few units remain, KeyNotCountedError
+    if the balance has no counters of the API key, and KeyLimitReachedError
+    if the key's limit leaves too few. If a new day has begun, it books the
+    last day's use first.
     """
     books, user_id, units = meter.books, taking.user_id, taking.least
     now = books.clock()
@@ -108,13 +116,19 @@ def look_again(
 
 
 def _check_limit(balance: Balance, key: KeyUse, units: int) -> None:
-    """Raise KeyLimitReachedError if the key's limit leaves less than ``units``."""
+    """Raise KeyLimitReachedError if the API key's limit is too small.
+
+    That is, if the limit leaves less than ``units``.
+    """
     units_left_of_limit = balance.keys.get(left(key.name))
     if units_left_of_limit is not None and units_left_of_limit < units:
         raise KeyLimitReachedError(units_left_of_limit)
 
 
 def hurry_charge(meter: Meter, attempt: Attempt) -> None:
-    """Ask for the charge that this attempt has opened. A debit never waits for it."""
+    """Ask for the automatic charge that this attempt has opened, if any.
+
+    The charge is made by another function, so the debit does not wait.
+    """
     if attempt.opens_charge:
         meter.books.top_ups.hurry(attempt.taking.user_id)

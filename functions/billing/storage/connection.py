@@ -1,4 +1,4 @@
-"""The connection to DynamoDB: sends a request, and retries it until the deadline."""
+"""Sends requests to DynamoDB, and retries them until the deadline."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -31,9 +31,11 @@ class Retry(NamedTuple):
     """Says which failures of a request are retried until the deadline."""
 
     not_done: bool
-    """It is known that nothing was written."""
+    """Retry if we know that nothing was written."""
     unknown: bool
-    """It may have been written: only for what is idempotent."""
+    """Retry if the request may have been carried out. Only for idempotent
+    requests.
+    """
 
 
 UNTIL_DEADLINE: Final = Retry(not_done=True, unknown=True)
@@ -52,9 +54,11 @@ class Connection:
         region: str | None = None,
         host: str | None = None,
     ) -> None:
-        """``tables`` maps our names of tables to the stack's.
+        """``tables`` maps our table names to the stack's table names.
 
-        botocore reads the credentials from the environment, and the region unless it is given.
+        botocore reads the credentials from the environment, and also the
+        region unless ``region`` is given. ``host`` is the endpoint's URL if it
+        is not AWS's own.
         """
         self._tables = tables
         self.deadline = deadline
@@ -63,9 +67,11 @@ class Connection:
 
     @cached_property
     def _client(self) -> Any:
-        """Made by the first call: it holds credentials, which no snapshot of a container may hold.
+        """Return botocore's DynamoDB client. The first call creates it.
 
-        It has a session of its own. Threads may share botocore's clients, but not a session:
+        The client holds credentials, so it must not exist yet when Lambda
+        takes a snapshot of the process. It has its own session, because
+        threads may share clients but not sessions:
         https://docs.aws.amazon.com/boto3/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients
         """
         config = Config(
@@ -90,9 +96,11 @@ class Connection:
     def _ask(
         self, operation: str, request: dict[str, Any], retry: Retry
     ) -> dict[str, Any]:
-        """Send a request until it has a result, or ``retry`` or the deadline ends the tries.
+        """Send a request until it has a result, and return DynamoDB's answer.
 
-        One try with an unknown outcome makes the whole outcome unknown, whatever later tries say.
+        ``retry`` says which failures are tried again before the deadline.
+        Raises NotDoneError if nothing was written, and OutcomeUnknownError if
+        any attempt may have been carried out.
         """
         last: NoResultError | None = None
         is_unknown = False
@@ -114,7 +122,13 @@ class Connection:
         raise NotDoneError(f"{operation} was not carried out in time") from last
 
     def _send(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Send a request once, by the client's own method. Raises what its answer means."""
+        """Send a request once, and return DynamoDB's answer.
+
+        ``operation`` is the operation's name, as in ``GetItem``. Raises
+        NoResultError if another attempt may succeed, NotDoneError without AWS
+        credentials, ConditionFailedError if a condition failed, and
+        AwsRefusedError otherwise.
+        """
         try:
             send = getattr(self._client, xform_name(operation))
             with tracing.call("DynamoDB", operation):

@@ -31,20 +31,23 @@ class Store(Reader):
     """A thread-safe client for all tables of the stack."""
 
     def commit(self, *writes: Write) -> None:
-        """Make all of the writes atomically, or none.
+        """Make all of the writes in one atomic transaction, or none of them.
 
-        Idempotent: every attempt carries one token.
+        Temporary errors are retried until the deadline. All attempts carry the
+        same token, so DynamoDB carries the transaction out at most once.
         """
         self._ask(
             "TransactWriteItems", self._transaction(writes), UNTIL_DEADLINE
         )
 
     def commit_once(self, *writes: Write, clears_up: bool) -> None:
-        """Make all of the writes or none, for callers that read again before they retry.
+        """Make all of the writes in one atomic transaction, or none of them.
 
-        Raises NotDoneError at once if nothing was written. If the outcome is unknown, ``clears_up``
-        repeats the transaction under its token until it is known. Without ``clears_up`` it raises
-        OutcomeUnknownError at once, and the caller must find out.
+        For callers that read again before they retry: it raises NotDoneError
+        at once if nothing was written. If the outcome is unknown and
+        ``clears_up`` is true, it repeats the transaction with the same token
+        until the outcome is known or the deadline passes. If ``clears_up`` is
+        false, it raises OutcomeUnknownError at once.
         """
         retry = IF_UNKNOWN if clears_up else NEVER
         self._ask("TransactWriteItems", self._transaction(writes), retry)
@@ -52,7 +55,8 @@ class Store(Reader):
     def update(self, write: Write) -> Item:
         """Make one conditional write, and return the new item.
 
-        It is never repeated after an unknown outcome.
+        If the outcome is unknown, it raises OutcomeUnknownError and does not
+        try again.
         """
         request = {
             "TableName": self._tables[write.table],

@@ -29,7 +29,11 @@ _COMPARE: Final = {
 
 
 def spell(write: Write) -> dict[str, Any]:
-    """Return the expressions of one write: the members that all write operations share."""
+    """Return the condition and update expressions of one write.
+
+    The dict holds members of a request to DynamoDB that UpdateItem and
+    TransactWriteItems share: expressions, names and values.
+    """
     names = _Names()
     shape = _shape(
         tuple(
@@ -68,9 +72,10 @@ def spell(write: Write) -> dict[str, Any]:
 
 
 class _Names(dict[str, int]):
-    """Numbers attributes in the order in which a write names them.
+    """Numbers attribute names in the order in which a write uses them.
 
-    Each API key has attributes of its own on a balance. Numbered, all keys share their expressions.
+    A balance has attributes for each API key. With numbers in place of
+    names, writes for different API keys share one cached expression.
     """
 
     def __missing__(self, name: str) -> int:
@@ -79,13 +84,18 @@ class _Names(dict[str, int]):
 
 
 class _Shape(NamedTuple):
-    """The expressions that all writes under the same clauses share, whatever the attributes."""
+    """The expressions of all writes that have the same form.
+
+    They have numbers in place of attribute names and values.
+    """
 
     members: Mapping[str, Any]
     placeholders: tuple[str, ...]
-    """In the order of the values: the clauses', what is set, what is added, what is reduced."""
+    """The values' placeholders, in this order: conditions, ``set``, ``add``,
+    ``subtract``.
+    """
     names: Mapping[str, int]
-    """The attribute's number by its placeholder."""
+    """The number of each attribute name, by its placeholder."""
 
 
 @lru_cache(maxsize=SHAPES_MAX)
@@ -96,7 +106,11 @@ def _shape(
     adds: tuple[int, ...],
     derived: tuple[tuple[int, int, bool], ...],
 ) -> _Shape:
-    """Let pynamodb build the expressions once, with numbers in place of names and values."""
+    """Return the expressions for writes of this form, built by pynamodb.
+
+    Attributes and values are numbers here, so that each form is built once
+    and then cached.
+    """
     names: dict[str, str] = {}
     values: dict[str, Any] = {}
     members: dict[str, Any] = {}
@@ -157,7 +171,11 @@ def _derive(
     is_reduced: bool,  # noqa: FBT001 - a part of the shape
     numbers: Iterator[Value],
 ) -> SetAction:
-    """Set an attribute to another one, or to a number less the other one."""
+    """Return the action that sets ``new`` from the attribute ``old``.
+
+    The new value is the old one, or with ``is_reduced`` a number minus the
+    old one.
+    """
     if is_reduced:
         return SetAction(_path(new), next(numbers) - _path(old))
     return SetAction(_path(new), _path(old))

@@ -3,11 +3,15 @@
 from typing import Final
 
 REFERENCE: Final = "reference"
-"""The second part of the key of every row that leads from one of Stripe's ids."""
+"""The range key of each row that leads from one of Stripe's ids to our
+payment.
+"""
 
 
 TOP_UP: Final = "top_up"
-"""The second part of the key of a customer's agreement to automatic top-ups, beside the balance."""
+"""The range key of a customer's agreement to automatic top-ups, in the
+balance's partition.
+"""
 
 
 def user_key(user_id: str) -> str:
@@ -16,8 +20,9 @@ def user_key(user_id: str) -> str:
 
 
 def reference_key(stripe_id: str) -> str:
-    """Return the partition key of the row from one of Stripe's ids to our payment.
+    """Return the partition key of the row that leads to our payment.
 
-    The id is of a payment intent (``pi_``) or of a charge (``ch_``).
+    ``stripe_id`` is the id of a payment intent (``pi_...``) or of a charge
+    (``ch_...``).
     """
     return f"ref#{stripe_id}"

@@ -1,4 +1,8 @@
-"""Reads items of DynamoDB: one, a partition's, those under a mark, or all, page by page."""
+"""Reads items from DynamoDB: one, or page by page.
+
+Pages are of one partition, of the items with a mark in an index, or of a whole
+table.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -10,11 +14,14 @@ from billing.storage.values import decode, encode
 from billing.storage.writes import KEY_NAMES, Table
 
 PAGE_MAX: Final = 100
-"""Items a page, whatever the caller asks for."""
+"""The most items in one page. A caller may ask for fewer."""
 
 
 class Page(NamedTuple):
-    """A page of items, and the key at which the next page begins, or None after the last."""
+    """A page of items, and the key after which the next page starts.
+
+    ``after`` is None on the last page.
+    """
 
     items: Sequence[Item]
     after: Item | None
@@ -45,10 +52,11 @@ class Reader(Connection):
         index: str = "",
         up_to: str = "",
     ) -> Page:
-        """Return one page of the items in a partition, from a strongly consistent read.
+        """Return one page of a partition's items. The read is consistent.
 
-        The order is that of the table's keys, or of the local ``index``. ``prefix`` selects keys
-        that begin with it. With ``up_to`` it selects the keys between the two.
+        Items come in the order of the table's range key, or of the local index
+        named ``index``. ``prefix`` selects the range keys that start with it.
+        With ``up_to``, it selects the range keys from ``prefix`` to ``up_to``.
         """
         condition, names, values = _key_condition(table, owner, prefix, up_to)
         request: dict[str, Any] = {
@@ -67,9 +75,11 @@ class Reader(Connection):
     def due(
         self, now_epoch: int, after: Item | None = None, mark: str = "open"
     ) -> Page:
-        """Return one page of holds and lots under a mark that may have expired, of all users.
+        """Return one page of holds or lots that may have expired.
 
-        The index is eventually consistent, so callers must check each before they act on it.
+        They are of all users. ``mark`` is the value that their attribute
+        ``open`` has. The index is eventually consistent, so callers must check
+        each row before they act on it.
         """
         rest = ("expires_at", "<=", now_epoch)
         return self._marked(
@@ -77,13 +87,21 @@ class Reader(Connection):
         )
 
     def due_notices(self, now_epoch: int, after: Item | None = None) -> Page:
-        """Return one page of keys of events out that are due, over all users. A hint as well."""
+        """Return one page of keys of events to the seller that must be sent.
+
+        They are due, and of all users. The index is eventually consistent, so
+        callers must check each row.
+        """
         return self._marked(
             "notices", "due_notices", "due", ("due_at", "<=", now_epoch), after
         )
 
     def due_top_ups(self, now_epoch: int, after: Item | None = None) -> Page:
-        """Return one page of keys of agreements to look at, over all users. A hint as well."""
+        """Return one page of keys of top-up agreements that are due.
+
+        They must be looked at, and are of all users. The index is eventually
+        consistent, so callers must check each row.
+        """
         return self._marked(
             "quotas",
             "open_holds",
@@ -94,9 +112,10 @@ class Reader(Connection):
         )
 
     def unseen(self, since: str, after: Item | None = None) -> Page:
-        """Return one page of keys of payments that no reconciliation has compared with Stripe.
+        """Return one page of keys of payments not yet compared with Stripe.
 
-        They were paid since the given time, by any user. The index is eventually consistent, so
+        They were paid at ``since`` or later, by any user, and no
+        reconciliation has seen them. The index is eventually consistent, so
         callers must check each payment.
         """
         return self._marked(
@@ -113,9 +132,12 @@ class Reader(Connection):
         *,
         marked: str = "",
     ) -> Page:
-        """Read a sparse index: it has only items that carry the mark.
+        """Return one page of the items that carry a mark, from a sparse index.
 
-        The mark's value is its name, or ``marked``.
+        The index has only items with the attribute ``mark``. Its value must be
+        ``marked``, or the attribute's own name if ``marked`` is empty.
+        ``rest`` is a condition on the index's range key: its name, an operator
+        and a value.
         """
         name, operator, value = rest
         request = {
@@ -151,7 +173,10 @@ class Reader(Connection):
     def pages(
         self, table: Table, owner: str, prefix: str = ""
     ) -> Iterator[Item]:
-        """Yield all items of a partition. It reads them page by page."""
+        """Yield all items of a partition, read page by page.
+
+        ``prefix`` selects the range keys that start with it.
+        """
         after: Item | None = None
         while True:
             page = self.query(table, owner, prefix=prefix, after=after)
@@ -195,6 +220,6 @@ def _key_condition(
 
 
 def key_of(table: Table, key: tuple[str, str]) -> dict[str, Any]:
-    """Return a row's key as DynamoDB takes it."""
+    """Return a row's table key in DynamoDB's format."""
     hash_name, range_name = KEY_NAMES[table]
     return {hash_name: encode(key[0]), range_name: encode(key[1])}

@@ -1,4 +1,4 @@
-"""Tells what DynamoDB's error answers mean: refused, not done, or unknown.
+"""Turns DynamoDB's error answers into our exceptions.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 """
@@ -40,18 +40,22 @@ SERVER_ERROR: Final = 500
 
 
 class NoResultError(Exception):
-    """One try had no result. ``is_unknown``: it may have been carried out."""
+    """One attempt ended without a result.
+
+    ``is_unknown`` says that the request may have been carried out.
+    """
 
     def __init__(self, why: str, *, is_unknown: bool) -> None:
-        """``why`` is for the message of what is raised in the end."""
+        """``why`` becomes a part of the error's message."""
         super().__init__(why)
         self.is_unknown = is_unknown
 
 
 def meaning(operation: str, answer: Mapping[str, Any]) -> Exception:
-    """Return what an error answer means.
+    """Return our exception for an error answer of DynamoDB.
 
-    All cancellation reasons count: a conflict beside a failed condition is a failed condition.
+    It is ConditionFailedError, NoResultError (another attempt may
+    succeed) or AwsRefusedError.
     """
     code = answer["Error"]["Code"]
     if code == "ConditionalCheckFailedException":
@@ -87,5 +91,5 @@ def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:
 
 
 def _old_item(refusal: Mapping[str, Any]) -> Item | None:
-    """Return the item that a failed condition met."""
+    """Return the stored item for which the condition failed, or None."""
     return decode(refusal["Item"]) if refusal.get("Item") else None

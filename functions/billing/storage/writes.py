@@ -42,18 +42,24 @@ class Write(NamedTuple):
     key: tuple[str, str]
     set: Mapping[str, Any] = NOTHING
     add: Mapping[str, int | frozenset[str]] = NOTHING
-    """Integers are added, sets are united."""
+    """Integers are added to the stored number, sets are united with the stored
+    set.
+    """
     remove: tuple[str, ...] = ()
     must: tuple[Must, ...] = ()
     delete: bool = False
     copy: Mapping[str, str] = NOTHING
-    """Attributes that take the value of another one of the item, as it was before this write."""
+    """The attributes to set, each with the attribute of the same item whose
+    value, before this write, it gets.
+    """
     subtract: Mapping[str, tuple[int, str]] = NOTHING
-    """Attributes that become a number less another attribute of the item, as it was before."""
+    """The attributes to set, each with a number and the attribute of the same
+    item whose value, before this write, is subtracted from that number.
+    """
 
     @property
     def is_check(self) -> bool:
-        """Return whether it writes nothing and only checks its conditions."""
+        """Return whether the write only checks conditions."""
         written = (self.set, self.add, self.remove, self.copy, self.subtract)
         return not (self.delete or any(written))
 

@@ -12,7 +12,11 @@ from billing.stripe_api.client import PAGE, Gateway
 CARD_ERROR: Final = "card_error"
 """The type of an error that says why a card was declined: https://docs.stripe.com/api/errors."""
 MODES: Final = {"live": True, "test": False}
-"""The second part of a key, ``sk_live_...`` or ``rk_test_...``: https://docs.stripe.com/keys."""
+"""Whether a secret key is of live mode, by the key's second part:
+``sk_live_...`` or ``rk_test_...``.
+
+https://docs.stripe.com/keys
+"""
 
 
 class CardDeclinedError(Exception):
@@ -37,14 +41,16 @@ class SavedCards:
     """The client for one deployment's customers at Stripe and their saved cards."""
 
     def __init__(self, gateway: Gateway) -> None:
-        """Send every request through ``gateway``, with its key, deadline and retries."""
+        """Send every request through ``gateway``."""
         self._gateway = gateway
 
     def create_customer(
         self, metadata: Mapping[str, str], idempotency_key: str
     ) -> str:
-        """Create a customer, or find the one made before under the same key. Returns its id.
+        """Create a customer at Stripe, and return the customer's id.
 
+        A repeated call with the same ``idempotency_key`` returns the customer
+        that the first call made.
         https://docs.stripe.com/api/customers/create
         """
         params: Any = {"metadata": dict(metadata)}
@@ -79,9 +85,11 @@ class SavedCards:
     def charge_card(
         self, params: Mapping[str, Any], idempotency_key: str
     ) -> Mapping[str, Any]:
-        """Create a payment intent and confirm it, once under this key. Returns the intent.
+        """Create and confirm a payment intent, and return it.
 
-        Raises CardDeclinedError, and otherwise as Gateway.create_session does.
+        A repeated call with the same ``idempotency_key`` returns the first
+        call's intent and charges nothing more. Raises CardDeclinedError if the
+        card was declined, and otherwise the errors of Gateway.ask.
         https://docs.stripe.com/api/payment_intents/create
         """
         sent: Any = dict(params)
@@ -98,8 +106,11 @@ class SavedCards:
     def charge_card_again(
         self, intent: str, params: Mapping[str, Any], idempotency_key: str
     ) -> Mapping[str, Any]:
-        """Confirm a declined payment intent again, once under this key. An intent succeeds once.
+        """Confirm a declined payment intent again, and return it.
 
+        A repeated call with the same ``idempotency_key`` returns the first
+        call's result. Stripe never charges an intent that has already
+        succeeded. Raises the same errors as charge_card.
         https://docs.stripe.com/api/payment_intents/confirm
         """
         sent: Any = dict(params)
@@ -147,7 +158,11 @@ class SavedCards:
         )
 
     def is_of_mode(self, *, livemode: bool) -> bool:
-        """Return whether the key belongs to this mode. In another mode every object is missing."""
+        """Return whether Stripe's secret key is of this mode, live or test.
+
+        A key of the other mode finds none of this deployment's objects. A key
+        whose text names no mode counts as right.
+        """
         parts = self._gateway.key().split("_")
         mode = parts[1] if len(parts) > 1 else ""
         return MODES.get(mode, livemode) is livemode

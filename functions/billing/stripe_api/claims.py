@@ -1,4 +1,4 @@
-"""Our metadata on Stripe's objects: how it is written, and what it claims when it comes back."""
+"""Writes our metadata on Stripe's objects, and reads it back from them."""
 
 import re
 from collections.abc import Mapping
@@ -12,33 +12,44 @@ DIGITS_MAX: Final = 10
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
 """Half of a surrogate pair: JSON can escape it, UTF-8 and so DynamoDB cannot hold it."""
 OTHER_DEPLOYMENT: Final = "other_deployment"
-"""Why metadata of Topup is not ours: another deployment on the same Stripe account wrote it."""
+"""The reason to ignore an object whose metadata was written by another
+deployment of Topup on the same Stripe account.
+"""
 UNREADABLE: Final = "unreadable"
-"""A member is missing or of another type than Stripe documents."""
+"""The reason to ignore an object with a member that is missing or of another
+type than Stripe documents.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Not ours, or not of interest.
+    """The result for an event or object that we do not act on.
 
-    ``reason`` is one of a few fixed words, so that it can be counted.
+    ``reason`` is one of a few fixed words, so that metrics can count it.
     """
 
     reason: str
 
     @property
     def metric(self) -> Literal["ignored", "unreadable"]:
-        """Under which metric it is counted: money may have moved by what cannot be read."""
+        """Return the metric that counts this: ``unreadable`` or ``ignored``.
+
+        Unreadable events are counted apart, because money may have moved in
+        them.
+        """
         return "unreadable" if self.reason == UNREADABLE else "ignored"
 
 
 def metadata(
     stack: str, deployment: str, **claims: str | int
 ) -> dict[str, str]:
-    """Return the metadata of a payment's session and intent; ``claims_in`` reads it.
+    """Return the metadata that we put on a payment's session and intent.
 
-    ``claims``: payment_id, user_id, plan, quota, and perhaps expires_after_days. ``stack`` is for
-    the seller's eyes: names are not unique.
+    ``claims`` are payment_id, user_id, plan, quota, and perhaps
+    expires_after_days; ``claims_in`` reads them back. ``stack`` is the
+    stack's name, shown to the seller in Stripe's dashboard. Only
+    ``deployment`` identifies us, because several stacks may have the same
+    name.
     """
     told = {name: str(value) for name, value in claims.items()}
     return {**told, "stack": stack, "deployment": deployment}
@@ -47,9 +58,14 @@ def metadata(
 def claims_in(
     subject: Mapping[str, Any], ours: Ours
 ) -> dict[str, Any] | Ignored:
-    """Return what our metadata on a session, payment intent or charge says, or why it is not ours.
+    """Return our metadata on a Stripe object, or Ignored if not ours.
 
-    Raises what reading our deployment's id raises: unknown does not mean foreign.
+    ``subject`` is a session, payment intent or charge. The result has
+    payment_id, user_id, plan, quota, expires_after_days and
+    ``needs_record``: true if the metadata names no deployment, so that
+    only our record of the payment shows that the object is ours. An error
+    in reading our deployment's id is passed on, because the object may be
+    ours.
     """
     metadata = subject.get("metadata")
     if not isinstance(metadata, dict):
@@ -80,7 +96,10 @@ def claims_in(
 
 
 def _days(text: object) -> int:
-    """Return how long the units live. 0, for ever, where metadata does not say."""
+    """Return after how many days the units expire. 0 means never.
+
+    The result is 0 if the metadata has no number of days.
+    """
     is_number = isinstance(text, str) and text.isascii() and text.isdigit()
     return int(str(text)) if is_number and len(str(text)) <= DIGITS_MAX else 0
 

@@ -24,10 +24,13 @@ class Gateway(Connection):
     def create_session(
         self, params: "SessionCreateParams", idempotency_key: str
     ) -> Mapping[str, Any]:
-        """Return a new Checkout Session, or the one that was made before under the same key.
+        """Create a Checkout Session, and return it.
 
-        Raises StripeServerError if the key must not be used again, StripeRefusedError if Stripe
-        refused for good, and BillingError ``stripe_unavailable`` otherwise.
+        A repeated call with the same ``idempotency_key`` returns the first
+        call's session. Raises StripeServerError if that key must not be used
+        again, StripeRefusedError if Stripe would refuse the same request
+        again, and BillingError ``stripe_unavailable`` if Stripe did not answer
+        in time.
         """
         metadata: Any = params.get("metadata") or {}
         options: stripe.RequestOptions = {"idempotency_key": idempotency_key}
@@ -82,7 +85,11 @@ class Gateway(Connection):
         return self.ask(lambda client: client.v1.payment_intents.list(params))
 
     def purchase(self, funding_id: str) -> Mapping[str, Any]:
-        """Return the session of this id, or the payment intent of an automatic charge."""
+        """Return the Stripe object that pays for a purchase.
+
+        It is the payment intent for an id ``pi_...`` (an automatic charge),
+        and the Checkout Session for any other id.
+        """
         if funding_id.startswith("pi_"):
             return self.payment_intent(funding_id)
         return self.session(funding_id)

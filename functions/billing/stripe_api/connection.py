@@ -11,7 +11,8 @@ from billing.stripe_api import refusals
 from billing.stripe_api.outcomes import meaning, plain, unavailable
 
 API_VERSION: Final = "2026-10-28.endive"
-"""The version that the pinned package was made for."""
+"""The version of Stripe's API that the pinned package ``stripe`` was made for.
+"""
 CONNECT_SECONDS: Final = 1
 READ_SECONDS: Final = 5
 _Object = TypeVar("_Object", bound=stripe.StripeObject)
@@ -43,11 +44,14 @@ class Connection:
         call: Callable[[stripe.StripeClient], _Object],
         personal: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Return Stripe's answer, retrying until the deadline what may pass by itself.
+        """Send ``call`` to Stripe, and return the object that Stripe answers.
 
-        A key that Stripe refuses is read again once: it may have been rolled
-        (https://docs.stripe.com/keys#rolling-keys). ``personal``: values in the request that must
-        not be logged.
+        Temporary errors are retried until the deadline. If Stripe refuses our
+        secret key, the key is read again once, because it may have been rolled
+        (https://docs.stripe.com/keys#rolling-keys). ``personal`` are values in
+        the request that must not be logged. Raises StripeNotFoundError,
+        StripeServerError, StripeRefusedError, or BillingError
+        ``stripe_unavailable``.
         """
         last: stripe.StripeError | None = None
         key_is_stale = key_was_reread = False
@@ -65,7 +69,10 @@ class Connection:
         raise unavailable("Stripe did not answer in time") from last
 
     def _client_for(self, key: str) -> stripe.StripeClient:
-        """Return the client for a key. It is made again when the key has changed."""
+        """Return the Stripe client for a secret key.
+
+        The last client is kept, and replaced when the key changes.
+        """
         if self._client is None or key != self._key:
             self._key = key
             self._client = stripe.StripeClient(

@@ -30,8 +30,10 @@ def dispute_fact(
 ) -> DisputeFact | Ignored:
     """Return the fact in a dispute object, from an event or from the API.
 
-    ``formal`` is true for the event that creates the dispute and for the API's answer. Only these
-    may open the dispute in our books.
+    ``formal`` is true for the event ``charge.dispute.created`` and for an
+    answer of the API. Only with ``formal`` may the fact open the dispute
+    in our books. Returns Ignored if the dispute names no payment or cannot
+    be read.
     """
     try:
         found_by = leading_ids(dispute)

@@ -31,9 +31,10 @@ SUBSCRIBED: Final = (
 
 
 def parse(event: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
-    """Return the fact in a verified event, or Ignored.
+    """Return the fact in an event with a valid signature, or Ignored.
 
-    Malformed events are ignored too. It raises only the errors of reading our deployment's id.
+    A malformed event is Ignored too. Raises only the errors of reading our
+    deployment's id.
     """
     kind = event.get("type")
     if event.get("object") != "event" or not isinstance(kind, str):

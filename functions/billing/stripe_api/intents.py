@@ -1,7 +1,10 @@
-"""Reads payment intents: of a checkout only its declines, of an automatic charge everything.
+"""Parses payment intents into facts.
 
-A checkout's intent credits nothing: its session does. An automatic charge has no session, and its
-intent says so in the metadata that we wrote: https://docs.stripe.com/api/payment_intents/object.
+For a checkout, only a declined attempt is read from the payment intent,
+because the Checkout Session reports the rest. An automatic charge has no
+session, so everything is read from its intent. Our metadata on the intent says
+that it is an automatic charge's:
+https://docs.stripe.com/api/payment_intents/object.
 """
 
 from collections.abc import Mapping
@@ -17,25 +20,31 @@ EVENTS: Final = (
     "payment_intent.processing",
     "payment_intent.canceled",
 )
-"""What becomes of an automatic charge, beside ``payment_intent.payment_failed``."""
+"""The event types that report an automatic charge's result, besides
+``payment_intent.payment_failed``.
+"""
 AUTOMATIC: Final = "automatic"
 """The member of our metadata that only an automatic charge's intent has."""
 CARD_DECLINED: Final = "card_declined"
 UNNAMED_FAILURE: Final = "payment_failed"
-"""Ours, where Stripe names no code."""
+"""Our own failure code, for a declined payment with no code from Stripe."""
 KINDS: Final[Mapping[str, SessionKind]] = {
     "succeeded": "paid",
     "processing": "unpaid",
     "canceled": "async_failed",
 }
-"""What an intent's status says of the purchase. In all others it is still open.
+"""What a payment intent's status means for the purchase. With any other status
+the purchase is still open.
 
 https://docs.stripe.com/payments/paymentintents/lifecycle
 """
 
 
 def is_automatic(intent: Mapping[str, Any]) -> bool:
-    """Return whether its metadata says that it is an automatic charge's."""
+    """Return whether an intent is of an automatic charge.
+
+    Our metadata on the intent says so.
+    """
     metadata = intent.get("metadata")
     return isinstance(metadata, dict) and metadata.get(AUTOMATIC) == "true"
 
@@ -43,7 +52,11 @@ def is_automatic(intent: Mapping[str, Any]) -> bool:
 def intent_fact(
     intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
 ) -> SessionFact | Ignored:
-    """Read an automatic charge's intent, whether it came in an event or from the API."""
+    """Return the fact in an automatic charge's intent, or Ignored.
+
+    ``intent`` comes from an event or from the API. It is Ignored if it
+    belongs to a checkout, is not ours, or is still open.
+    """
     claims = claims_in(intent, ours)
     if isinstance(claims, Ignored):
         return claims
@@ -72,7 +85,11 @@ def intent_fact(
 def declined_fact(
     intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
 ) -> DeclinedFact | Ignored:
-    """Read a declined attempt, of a checkout or of an automatic charge."""
+    """Return the fact in an intent whose last attempt was declined.
+
+    The intent is a checkout's or an automatic charge's. Returns Ignored if
+    it is not ours.
+    """
     claims = claims_in(intent, ours)
     if isinstance(claims, Ignored):
         return claims
@@ -88,8 +105,10 @@ def declined_fact(
 
 
 def failure_code(error: Mapping[str, Any]) -> str:
-    """Return the issuer's reason where ``code`` says only that the card was declined.
+    """Return the code that says why an attempt failed.
 
+    It is ``code``, or the card issuer's ``decline_code`` if ``code`` is
+    only ``card_declined``, or ``payment_failed`` if Stripe gives no code.
     https://docs.stripe.com/declines/codes
     """
     code, reason = error.get("code"), error.get("decline_code")

@@ -1,6 +1,7 @@
-"""Builds facts from answers of Stripe's API, equal to the facts of Stripe's events.
+"""Builds facts from answers of Stripe's API, equal to the facts of events.
 
-Confirmation, retries and reconciliation use them.
+Payment confirmation, retries and reconciliation use these functions.
+``source`` names which of them asked.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +25,11 @@ https://docs.stripe.com/payments/paymentintents/lifecycle
 def purchase(
     found: Mapping[str, Any], source: str, ours: Ours
 ) -> SessionFact | Ignored:
-    """Return the fact in a session, or in a payment intent where there is no session."""
+    """Return the fact in a Checkout Session or payment intent, or Ignored.
+
+    A payment intent is read only for an automatic charge, which has no
+    session.
+    """
     if found.get("object") == "payment_intent":
         return intents.intent_fact(found, _origin(found, source), ours)
     return session(found, source, ours)
@@ -33,9 +38,10 @@ def purchase(
 def session(
     found: Mapping[str, Any], source: str, ours: Ours
 ) -> SessionFact | Ignored:
-    """Return the fact in a Checkout Session from Stripe's API.
+    """Return the fact in a Checkout Session from the API, or Ignored.
 
-    With ``payment_intent`` expanded, a failed delayed payment is recognised too.
+    A failed delayed payment is recognised only if ``payment_intent`` is
+    expanded in the session.
     """
     kind = _kind(found)
     if kind is None:
@@ -89,12 +95,16 @@ def refunds(
 
 
 def dispute(found: Mapping[str, Any], source: str) -> DisputeFact | Ignored:
-    """Return the fact in a dispute as the API shows it."""
+    """Return the fact in a dispute object from the API, or Ignored."""
     return dispute_fact(found, _origin(found, source), formal=True)
 
 
 def _kind(found: Mapping[str, Any]) -> SessionKind | None:
-    """Return what became of a session. None: it is still open."""
+    """Return what happened to a session, or None if it is still open.
+
+    The kinds are ``expired``, ``paid``, ``async_failed`` (a delayed
+    payment failed) and ``unpaid`` (a delayed payment is pending).
+    """
     status = found.get("status")
     if status == "expired":
         return "expired"

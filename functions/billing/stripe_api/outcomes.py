@@ -10,7 +10,7 @@ from billing.errors import BillingError, StripeRefusedError
 from billing.stripe_api import refusals
 
 TO_A_BUYER: Final = ". Nothing was charged; please try again."
-"""The end of every detail that a buyer sees."""
+"""The last sentence of each error message that a buyer sees."""
 
 
 class StripeServerError(Exception):
@@ -39,7 +39,10 @@ class StripeNotFoundError(Exception):
 
 
 def plain(answer: stripe.StripeObject) -> dict[str, Any]:
-    """Return the object as Stripe sent it. A StripeObject is not a dict, and goes no further."""
+    """Return Stripe's object as a plain dict, exactly as Stripe sent it.
+
+    A StripeObject is not a dict, so the rest of our code never gets one.
+    """
     response = answer.last_response
     assert response is not None, "each answer has its response"  # noqa: S101 - our own invariant
     data: dict[str, Any] = response.data  # type: ignore[assignment]
@@ -47,7 +50,12 @@ def plain(answer: stripe.StripeObject) -> dict[str, Any]:
 
 
 def meaning(error: stripe.StripeError, personal: Sequence[str]) -> Exception:
-    """Return what an error means that is not worth another try under the same key."""
+    """Return our exception for an error that we do not retry.
+
+    It is StripeNotFoundError, StripeServerError, StripeRefusedError, or
+    BillingError ``stripe_unavailable`` if the answer cannot be read.
+    ``personal`` are values that must not be logged.
+    """
     name = f"{type(error).__name__} {error.http_status}"
     if refusals.is_missing(error):
         refusal = refusals.for_the_log(error, personal)

@@ -17,7 +17,9 @@ REFUND_EVENTS: Final = (
 """https://docs.stripe.com/changelog/acacia/2024-10-28/refund-webhook-update"""
 STANDING: Final = ("pending", "requires_action", "succeeded")
 GONE: Final = ("failed", "canceled")
-"""A refund's states: STANDING, the money goes to the customer; GONE, it has come back from there.
+"""The states of a refund. STANDING: the money goes to the customer, or has
+gone. GONE: the refund failed or was canceled, and the money is the seller's
+again.
 
 https://docs.stripe.com/api/refunds/object#refund_object-status
 """
@@ -26,9 +28,12 @@ https://docs.stripe.com/api/refunds/object#refund_object-status
 def charge_refunded(
     charge: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
 ) -> Fact | Ignored:
-    """A charge has its payment intent's metadata: https://support.stripe.com/questions/how-metadata-works-with-related-objects.
+    """Return the fact in a charge that has refunds, or Ignored.
 
-    A seller can edit it, so a charge without ours is still ours if we have a record of its payment.
+    A charge has its payment intent's metadata, but a seller can edit it.
+    So a charge without our metadata still counts as ours if we have a
+    record of its payment.
+    https://support.stripe.com/questions/how-metadata-works-with-related-objects
     """
     claims = claims_in(charge, ours)
     if isinstance(claims, Ignored) and claims.reason == OTHER_DEPLOYMENT:
@@ -51,8 +56,9 @@ def charge_refunded(
 
 
 def _listed_refunds(charge: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The charge's refunds as endpoints of API versions before 2022-11-15 list them; [] otherwise.
+    """Return the refunds that the charge itself lists, or [].
 
+    Only API versions before 2022-11-15 list them.
     https://docs.stripe.com/changelog/2022-11-15/deprecates-charges-auto-expand
     """
     listed = charge.get("refunds")
@@ -85,9 +91,11 @@ def refund_event(
 def refunds_by_id(
     refunds: Iterable[Mapping[str, Any]],
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Return refunded amounts by id: those that stand, and those that failed or were canceled.
+    """Return two dicts of refunded amounts by refund id.
 
-    A refund with an unknown status is in neither. The cumulative figure of its charge counts it.
+    The first has the refunds that stand, the second those that failed or
+    were canceled. A refund with an unknown status is in neither; its
+    charge's ``amount_refunded`` still includes it.
     """
     standing, failed = {}, {}
     for refund in refunds:
@@ -100,7 +108,12 @@ def refunds_by_id(
 
 
 def _proof(claims: Mapping[str, Any] | Ignored) -> dict[str, Any]:
-    """Return what shows that a charge is ours: its metadata, or else only our record of it."""
+    """Return the fields of a fact that show whose charge it is.
+
+    They are payment_id, user_id and ``needs_record`` from our metadata.
+    Without our metadata they are ``{"needs_record": True}``: the charge is
+    ours only if we have a record of its payment.
+    """
     if isinstance(claims, Ignored):
         return {"needs_record": True}
     return {
@@ -109,10 +122,10 @@ def _proof(claims: Mapping[str, Any] | Ignored) -> dict[str, Any]:
 
 
 def leading_ids(reversal: Mapping[str, Any]) -> dict[str, Any]:
-    """What leads from a refund or dispute to a payment.
+    """Return the ids that lead from a refund or dispute to its payment.
 
-    Both are nullable; with neither, nothing of ours can ever be found by it.
-
+    The dict has ``payment_intent`` and ``charge``. Stripe may leave each
+    one empty (None). If both are None, we can never find the payment.
     https://docs.stripe.com/api/refunds/object#refund_object-charge
     """
     return {

@@ -35,9 +35,11 @@ def error_of(error: stripe.StripeError) -> dict[str, Any]:
 
 
 def passes(error: stripe.StripeError) -> bool:
-    """Return whether another attempt under the same key may succeed.
+    """Return whether another attempt may succeed.
 
-    The causes are no connection, too many requests, and a concurrent request that locks the object.
+    That is so if there was no connection, if there were too many requests,
+    or if a concurrent request locks the object. The attempt may use the
+    same idempotency key.
     """
     if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError):
         return True
@@ -64,9 +66,11 @@ def is_kept(error: stripe.StripeError) -> bool:
 def is_final(error: stripe.StripeError) -> bool:
     """Return whether Stripe would refuse the same request again.
 
-    400 (a parameter), 401 (the key), 402 (valid, but failed), 403 (the key's rights), 404 (no such
-    object or route): https://docs.stripe.com/api/errors#errors-http_status_code_summary. An answer
-    without Stripe's error object comes from a proxy, and is never final.
+    400 (a parameter), 401 (our secret key), 402 (valid, but failed), 403
+    (the secret key's rights) and 404 (no such object or route) are final.
+    https://docs.stripe.com/api/errors#errors-http_status_code_summary
+    An answer without Stripe's error object comes from a proxy, and is
+    never final.
     """
     status = error.http_status or 0
     is_client_error = CLIENT_ERROR <= status < SERVER_ERROR
@@ -92,9 +96,11 @@ def for_the_log(
 
 
 def _text(value: object, personal: Iterable[str]) -> str | None:
-    """Hide personal data and keys. Stripe's messages repeat what was sent.
+    """Return a text without e-mail addresses, keys and ``personal``.
 
-    "Invalid email address: ...", "Invalid API Key provided: sk_...".
+    Each is replaced by "[hidden]", because Stripe's messages repeat what
+    was sent: "Invalid email address: ...", "Invalid API Key provided:
+    sk_...". Returns None for anything but text.
     """
     if not isinstance(value, str) or not value:
         return None

@@ -13,14 +13,17 @@ from stripe import SignatureVerificationError, WebhookSignature
 from billing.errors import BillingError
 
 TOLERANCE_SECONDS: Final = 300
-"""In the past and in the future. The SDK itself accepts any timestamp in the future."""
+"""How far a signature's timestamp may be from now, in the past or in the
+future. Stripe's SDK alone would accept any timestamp in the future.
+"""
 BODY_BYTES_MAX: Final = 256 * 1024
-"""Of an event's body. The caller reads no more than this."""
+"""The largest event body that is read."""
 HEADER_MAX: Final = 4096
 DIGEST_CHARS: Final = 64
 """SHA-256 in hexadecimal."""
 TIME_CHARS_MAX: Final = 12
-"""Of an epoch second: enough for the next 30 000 years."""
+"""The most digits of an epoch second in the header: enough for 30 000 years.
+"""
 
 FORM: Final = 'the webhook secret must hold {"secrets": ["whsec_..."]}'
 
@@ -34,9 +37,10 @@ def verified_event(
     secrets: Secrets,
     now: Callable[[], float] = time.time,
 ) -> dict[str, Any]:
-    """Return the event in a delivery with a valid signature. Raises a BillingError (4xx) otherwise.
+    """Return the event in a delivery whose signature is valid.
 
-    ``header`` is the value of Stripe-Signature, or "" without one.
+    ``header`` is the value of Stripe-Signature, or "" without one. Raises
+    BillingError ``invalid_signature`` or ``invalid_payload``.
     """
     _check_form(header)
     try:
@@ -53,8 +57,10 @@ def verified_event(
 
 
 def _is_signed(text: str, header: str, secrets: Secrets, now: int) -> bool:
-    """Return whether a known secret has signed the body, or, after a roll, one that is read again.
+    """Return whether one of our signing secrets has signed the body.
 
+    If none of the known secrets fits, they are read again, because the
+    secret may have been rolled:
     https://docs.stripe.com/webhooks#roll-endpoint-secrets
     """
     if _matches(text, header, secrets(False)):  # noqa: FBT003 - the protocol is positional
@@ -88,7 +94,11 @@ def usable_secrets(stored: str) -> tuple[str, ...]:
 
 
 def _check_form(header: str) -> None:
-    """Raise ``invalid_signature`` for what cannot be one header of Stripe's."""
+    """Raise ``invalid_signature`` unless this is one Stripe-Signature.
+
+    The header must be there once, be ASCII, and have at most HEADER_MAX
+    characters.
+    """
     if not header:
         raise _invalid("exactly one Stripe-Signature header is expected")
     if sum(part.strip().startswith("t=") for part in header.split(",")) > 1:
@@ -110,9 +120,10 @@ def _is_signed_with(secret: str, text: str, header: str) -> bool:
 
 
 def _may_be_new(header: str, now: int) -> bool:
-    """Return whether a secret that we have not read yet could have made this header.
+    """Return whether a secret that we have not read yet may have signed.
 
-    For anything else the secrets are not read again.
+    The header must have a signature of the right length and a timestamp
+    close to now. Otherwise the signing secrets are not read again.
     """
     parts = [part.partition("=") for part in header.split(",")]
     digests = [

@@ -1,6 +1,8 @@
-"""Defines a customer's agreement to automatic top-ups, with the charge that is open under it.
+"""Defines a customer's agreement to automatic top-ups.
 
-It is one row beside the balance, ``quotas (user, "top_up")``. Each write of it pins its version.
+The agreement is one row, ``quotas (user, "top_up")``, and has the open charge,
+if any. Each write is on the condition that the row's version has not changed
+since it was read.
 """
 
 from collections.abc import Mapping
@@ -15,20 +17,29 @@ from billing.storage.writes import Must, Write, absent, equals
 from billing.top_up.charge import CARD_SECONDS, Charge, Reason
 
 MARK: Final = "open"
-"""The attribute that puts a row into the index of what is due; TOP_UP is its value."""
+"""The attribute that puts a row into the index of due rows. Its value is
+TOP_UP.
+"""
 DUE: Final = "expires_at"
-"""When the sweep comes to the row, epoch seconds: the index's range key."""
+"""When the sweep must look at the row, in epoch seconds: the range key of the
+index of due rows.
+"""
 MAX_PER_MONTH: Final = 30
-"""The most charges a month that a customer can agree to."""
+"""The highest number of charges per month that a customer can agree to."""
 MONTH: Final = "%Y-%m"
 FROZEN: Final = ("quota", "amount_minor", "currency", "expires_after_days")
-"""What is agreed to with a plan: the units, how long they live, and the price."""
+"""What is copied from the plan when the customer agrees: units, price, and
+after how many days the units expire.
+"""
 NOT_AS_AGREED: Final = ("plan_removed", "price_changed")
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A saved card as Stripe shows it. ``id`` is the payment method's."""
+    """A saved card as Stripe shows it.
+
+    ``id`` is the id of the payment method at Stripe.
+    """
 
     id: str = ""
     brand: str = ""
@@ -36,11 +47,16 @@ class Card:
     exp_month: int = 0
     exp_year: int = 0
     print: str = ""
-    """The same for every payment method that is made of one card number. "" where unknown."""
+    """Stripe's fingerprint of the card number: the same for each payment
+    method with this number. "" if Stripe does not know it.
+    """
 
     @property
     def counted_as(self) -> str:
-        """Return the name for counting attempts. Saving a card again does not change it."""
+        """Return the name under which attempts on this card are counted.
+
+        It is the same if the customer saves the same card again.
+        """
         return self.print or self.id
 
     def as_answer(self) -> dict[str, Any] | None:
@@ -53,7 +69,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """A customer's agreement, and the state of its charges."""
+    """A customer's agreement to automatic top-ups, and its open charge."""
 
     user_id: str
     on: bool = False
@@ -62,7 +78,8 @@ class Agreement:
     amount_minor: int = 0
     currency: str = ""
     expires_after_days: int = 0
-    """How long the units of the agreed plan live, 0 for ever."""
+    """After how many days the units of the agreed plan expire. 0 means never.
+    """
     when_below: int = 0
     max_per_month: int = 0
     agreed_at: str = ""
@@ -72,23 +89,26 @@ class Agreement:
     month: str = ""
     """The UTC month of ``used``."""
     used: int = 0
-    """Charges opened in that month, less those that failed."""
+    """How many charges were opened in ``month``, without those that failed."""
     tries: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """When each card was tried in the last thirty days, epoch seconds."""
+    """When each card was charged in the last thirty days, in epoch seconds, by
+    Card.counted_as.
+    """
     charge: Charge | None = None
     due: int = 0
-    """When the sweep looks at the row, 0 for never."""
+    """When the sweep must look at the row, in epoch seconds. 0 means never."""
     version: int = 0
 
     @property
     def charges(self) -> bool:
-        """Return whether a charge may be opened: the agreement is on, and not paused."""
+        """Return whether a charge may be opened: switched on, not paused."""
         return self.on and not self.paused
 
     def used_in(self, month: str) -> int:
         """Return how many charges count for this month.
 
-        The stored month may be the next one already, by a clock that is a little ahead.
+        If the stored month is a later one, because another clock is a little
+        ahead, its count is used.
         """
         return self.used if self.month >= month else 0
 
@@ -99,13 +119,21 @@ class Agreement:
         return tuple(moment for moment in known if moment > since)
 
     def differs(self, plan: Plan | None) -> Reason | Literal[""]:
-        """Return how what the catalogue sells differs from what was agreed, "" if it does not."""
+        """Return how the plan for sale differs from the agreed one.
+
+        It is ``plan_removed``, ``price_changed`` (also for other units), or ""
+        if it is the same.
+        """
         if plan is None:
             return "plan_removed"
         return "" if self._is_as(plan) else "price_changed"
 
     def covers(self, payment: Payment) -> bool:
-        """Return whether a payment has the terms of this agreement, not of an earlier one."""
+        """Return whether a payment has the terms of this agreement.
+
+        It has not if it was created under an earlier agreement with other
+        terms.
+        """
         return self.plan == payment.plan and self._is_as(payment)
 
     def _is_as(self, other: Plan | Payment) -> bool:
@@ -130,9 +158,10 @@ class Agreement:
     def from_item(
         cls, user_id: str, item: Mapping[str, Any] | None
     ) -> "Agreement":
-        """Return the agreement in a stored row, or one that is off without a row.
+        """Return the agreement in a stored row.
 
-        Ignores attributes that a newer version wrote.
+        Without a row, it is one that is switched off. Attributes that a newer
+        version wrote are ignored.
         """
         stored = item or {}
         plain = ("user_id", "card", "tries", "charge", "due")
@@ -153,7 +182,7 @@ class Agreement:
         )
 
     def to_item(self) -> dict[str, Any]:
-        """Return the stored attributes except the key and the version."""
+        """Return the attributes of the row, without key and version."""
         plain = ("user_id", "card", "tries", "charge", "due", "version")
         names = (name for name in self.__slots__ if name not in plain)
         item: dict[str, Any] = {name: getattr(self, name) for name in names}
@@ -170,15 +199,15 @@ class Agreement:
 
 
 def row(user_id: str) -> tuple[Literal["quotas"], tuple[str, str]]:
-    """Return table and key of a customer's agreement."""
+    """Return the table and the table key of a customer's agreement."""
     return "quotas", (user_id, TOP_UP)
 
 
 def change(before: Agreement, after: Agreement, *must: Must) -> Write:
     """Return the write that replaces an agreement by another.
 
-    DynamoDB refuses it if the stored agreement has changed since it was read. ``must`` adds
-    clauses.
+    DynamoDB refuses it if the stored agreement has changed since it was
+    read. ``must`` are further conditions.
     """
     old, new = before.to_item(), after.to_item()
     table, key = row(after.user_id)
@@ -195,18 +224,21 @@ def change(before: Agreement, after: Agreement, *must: Must) -> Write:
 
 
 def pin(seen: Agreement) -> Write:
-    """Return the write that is refused unless the stored agreement is the one that was read.
+    """Return a write that changes nothing but the agreement's version.
 
-    It counts as a change. A mere check would be one more right of every function that takes units.
+    DynamoDB refuses it if the stored agreement is not the one that was
+    read. It is not a mere condition check, because all functions that take
+    units would then need another permission.
     """
     return change(seen, seen)
 
 
 def watch(agreement: Agreement) -> Write:
-    """Return the write that lets every debit know ``when_below``, or that there is none.
+    """Return the write that sets or removes the balance's ``top_up_at``.
 
-    It stands in the transaction of what the customer decides. A pause leaves it: the agreement
-    itself is asked by the write that crosses.
+    Each debit compares with it, to see whether it takes the account below
+    ``when_below``. It is set while the agreement is switched on, also
+    during a pause: the debit then reads the agreement.
     """
     key = (agreement.user_id, "quota")
     if agreement.on:
@@ -226,7 +258,7 @@ def month_of(moment: datetime) -> str:
 
 
 def month_after(moment: datetime) -> datetime:
-    """Return when the next UTC month begins."""
+    """Return the time when the next UTC month starts."""
     first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     if moment.month == 12:  # noqa: PLR2004 - December
         return first.replace(year=moment.year + 1, month=1)
@@ -234,9 +266,10 @@ def month_after(moment: datetime) -> datetime:
 
 
 def paused(agreement: Agreement, reason: Reason) -> Agreement:
-    """Return the agreement in a state without charges until the customer agrees again.
+    """Return the agreement with charges paused for this reason.
 
-    Where its plan is not sold as agreed, it is off.
+    No charge is made until the customer agrees again. If the plan is no
+    longer sold as agreed, the agreement is also switched off.
     """
     on = agreement.on and reason not in NOT_AS_AGREED
     return replace(agreement, on=on, paused=reason)

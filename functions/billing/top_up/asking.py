@@ -1,4 +1,7 @@
-"""Asks Stripe about a charge, and translates the answer for the state machine in charge.py."""
+"""Sends an automatic charge to Stripe, or asks Stripe for its outcome.
+
+The result is an Answer for the state machine in charge.py.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,18 +30,27 @@ from billing.top_up.declines import verdict
 
 SOURCE: Final = "top_up"
 LIST_BACK_SECONDS: Final = 7 * 24 * 3600
-"""How much older than its last attempt a charge's intent may be: all attempts, each unknown for as
-long as it can be, and the difference of the clocks."""
+"""How much older than its last attempt a charge's payment intent may be. That
+covers all attempts, each with the longest unknown outcome, and the
+difference of the clocks.
+"""
 NO_KEY: Final = (401, 403)
-"""The key's fault, not the card's: https://docs.stripe.com/api/errors."""
+"""The HTTP statuses if our secret key is at fault, not the card:
+https://docs.stripe.com/api/errors.
+"""
 UNKNOWN: Final = (StripeServerError, BillingError, RetryableError)
-"""After these it is not known whether the request was carried out."""
+"""After these errors we do not know whether Stripe carried the request out."""
 AUTHENTICATE: Final = {"code": "authentication_required"}
-"""The customer would have to act. We ask for an error instead, and never take it for success."""
+"""Stands for an intent that needs the customer to authenticate. We ask Stripe
+for an error in that case, and never count it as success.
+"""
 
 
 class Cards(Protocol):
-    """The calls of Stripe that this module makes. billing.stripe_api.cards.SavedCards has them."""
+    """The calls of Stripe that this module makes.
+
+    billing.stripe_api.cards.SavedCards implements them.
+    """
 
     def cards_of(self, customer: str) -> list[Mapping[str, Any]]:
         """Return a customer's saved cards."""
@@ -46,12 +58,12 @@ class Cards(Protocol):
     def charge_card(
         self, params: Mapping[str, Any], idempotency_key: str
     ) -> Mapping[str, Any]:
-        """Create a payment intent and confirm it."""
+        """Create and confirm a payment intent, and return it."""
 
     def charge_card_again(
         self, intent: str, params: Mapping[str, Any], idempotency_key: str
     ) -> Mapping[str, Any]:
-        """Confirm a declined payment intent again."""
+        """Confirm a declined payment intent again, and return it."""
 
     def intent(self, intent: str) -> Mapping[str, Any]:
         """Return a payment intent."""
@@ -62,29 +74,40 @@ class Cards(Protocol):
         """Yield a customer's payment intents."""
 
     def is_of_mode(self, *, livemode: bool) -> bool:
-        """Return whether the key belongs to this mode."""
+        """Return whether Stripe's secret key is of this mode, live or test."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Stripe's answer about a charge, for the state machine, and the fact for the books."""
+    """Stripe's answer about a charge, and the fact to settle, if any.
+
+    ``answer`` is for the state machine in charge.py, ``fact`` is for
+    settlement.
+    """
 
     answer: Answer
     fact: Fact | None = None
     error: Exception | None = None
-    """Why it is unknown or refused, for the log."""
+    """For the log: why the outcome is unknown or the request was refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Asks Stripe about the charges of one deployment. Stripe's dashboard shows ``stack``."""
+    """Asks Stripe about the automatic charges of one deployment.
+
+    ``stack`` is the stack's name, shown in Stripe's dashboard.
+    """
 
     cards: Cards
     ours: Ours
     stack: str
 
     def send(self, payment: Payment, charge: Charge, now: int) -> Word:
-        """Send the attempt's request under its key. If the outcome is unknown, look at once."""
+        """Send the attempt's request to Stripe, and return the answer.
+
+        A repeat uses the same idempotency key. If the outcome is unknown, it
+        asks Stripe for it at once.
+        """
         if not self.cards.is_of_mode(livemode=self.ours.livemode):
             return Word(Unknown())
         try:
@@ -104,17 +127,19 @@ class Asker:
     def _known(
         self, payment: Payment, charge: Charge
     ) -> Mapping[str, Any] | None:
-        """Return the intent that an earlier attempt made after all.
+        """Return the intent that an earlier attempt has made, or None.
 
-        A second one is never created.
+        Then no second intent is created for this charge.
         """
         if not charge.attempt or charge.intent:
             return None
         return self._find(payment, charge)
 
     def _charge(self, payment: Payment, charge: Charge) -> Mapping[str, Any]:
-        """Everything in here is fixed with the attempt: one key goes with one request.
+        """Charge the card, and return the payment intent.
 
+        All parameters are stored with the attempt, so a repeat with the same
+        idempotency key sends the same request.
         https://docs.stripe.com/payments/save-during-payment#charge-saved-payment-method
         """
         away = {"off_session": True, "error_on_requires_action": True}
@@ -137,9 +162,12 @@ class Asker:
         return self.cards.charge_card(params, charge.key)
 
     def _refused(self, charge: Charge, error: StripeRefusedError) -> Word:
-        """Return the answer for a refused request. Nothing was charged.
+        """Return the answer for a request that Stripe refused.
 
-        If the key is at fault, an operator must fix it, and the customer's card is not blamed.
+        Nothing was charged. It is ``Refused`` with ``card_gone`` if the card
+        is no longer saved, and with ``refused`` otherwise. If Stripe refused
+        our secret key, it is ``Unknown``, because an operator must fix that,
+        and the customer's card is not at fault.
         """
         if error.refusal.get("http_status") in NO_KEY:
             return Word(Unknown(), error=error)
@@ -162,7 +190,11 @@ class Asker:
         now: int,
         why: Exception | None = None,
     ) -> Word:
-        """Ask Stripe for the outcome of the attempt, without another attempt."""
+        """Ask Stripe for the outcome of the last attempt, and return it.
+
+        It starts no attempt. ``why`` is the error that made the outcome
+        unknown.
+        """
         try:
             found = self._find(payment, charge)
         except StripeNotFoundError:
@@ -177,7 +209,11 @@ class Asker:
         return word
 
     def _may_be_older(self, charge: Charge, word: Word, now: int) -> bool:
-        """Whether a decline may be that of an earlier attempt, while this one is under way."""
+        """Return whether a decline may be of an earlier attempt.
+
+        That is possible if this attempt repeats an intent and is still under
+        way.
+        """
         is_young = now - charge.asked_at < KEY_SECONDS
         is_again = charge.attempt > 0 and charge.state == "asked"
         return isinstance(word.answer, Declined) and is_young and is_again
@@ -202,7 +238,7 @@ class Asker:
         intent: Mapping[str, Any],
         now: int,
     ) -> Word:
-        """Read what an intent says. Only ``succeeded`` is money.
+        """Return the answer in a payment intent. Only ``succeeded`` is paid.
 
         https://docs.stripe.com/payments/paymentintents/lifecycle
         """

@@ -1,17 +1,18 @@
-"""One automatic charge as a state machine: what to do next, and what an answer makes of it.
+"""One automatic charge as a state machine: the next step, and each answer.
 
-Pure: no clock, no outside call::
+These functions read no clock and make no outside call::
 
-                     ┌── soft decline, 1, 6, 24 hours later ──┐
-                     ▼                                        │
-    opened ──► waiting ──── begin: the key is fixed ──► asked ┴─► closed: succeeded, or paused
-                                                        │  ▲  │
-                                   unknown: same key ───┘  │  └─► processing ──► closed
-                                   asked of Stripe ────────┘
+               ┌ soft decline: 1, 6, 24 h later ┐
+               ▼                                │
+    opened ─► waiting ── begin: stored ─► asked ┴─► closed: succeeded
+                                          │  ▲  │   or paused
+    unknown: same request sent again, or ─┘  │  └─► processing ─► closed
+                 outcome asked of Stripe ────┘
 
-One attempt has one idempotency key. A new attempt begins only after the last is known to have
-failed. Stripe's word on money is the payment's own row, which settlement writes: this machine only
-decides when Stripe is asked.
+Each attempt has one idempotency key. A new attempt starts only after the last
+one has certainly failed. Whether money was paid is stored in the payment's
+row, which settlement writes: this state machine only decides when to ask
+Stripe.
 """
 
 from dataclasses import dataclass, replace
@@ -33,38 +34,50 @@ Reason = Literal[
     "disputed",
     "refunded",
 ]
-"""Why no charge is made until the customer agrees again."""
+"""Why charges are paused until the customer agrees again."""
 HOUR: Final = 3600
 ATTEMPTS_MAX: Final = 4
 PAUSES: Final = (1 * HOUR, 6 * HOUR, 24 * HOUR)
-"""After a soft decline, from the try before."""
+"""The pause before each new attempt after a soft decline."""
 KEY_SECONDS: Final = 23 * HOUR
-"""For so long a request is repeated under its key. Stripe keeps a key for at least 24 hours; one
-less, for the difference of the clocks: https://docs.stripe.com/api/idempotent_requests."""
+"""How long a request is repeated with its idempotency key. Stripe keeps the
+key for at least 24 hours; this is one hour less, for the difference of the
+clocks: https://docs.stripe.com/api/idempotent_requests
+"""
 CARD_ATTEMPTS_MAX: Final = 15
 CARD_SECONDS: Final = 30 * 24 * HOUR
-"""Attempts on one card in thirty days. Visa charges for more, and Stripe may block them:
-https://support.stripe.com/questions/payment-blocked-due-to-excessive-retries."""
+"""The period in which a card gets at most CARD_ATTEMPTS_MAX attempts. Visa
+charges for more, and Stripe may block them:
+https://support.stripe.com/questions/payment-blocked-due-to-excessive-retries.
+"""
 ASK_AGAIN_FIRST: Final = 60
 ASK_AGAIN_LAST: Final = 1 * HOUR
-"""An unknown outcome is asked for again after as long as it is unknown, within these bounds."""
+"""The longest pause before Stripe is asked again for an unknown outcome;
+ASK_AGAIN_FIRST is the shortest. In between, the pause is as long as the
+outcome has been unknown.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """The open charge of an account. Times are epoch seconds."""
+    """The open automatic charge of an account. Times are epoch seconds."""
 
     payment_id: str
     state: State = "waiting"
     attempt: int = 0
     asked_at: int = 0
-    """When this attempt's request was first sent, or about to be."""
+    """When this attempt's request was first sent."""
     due: int = 0
     intent: str = ""
-    """Its payment intent, once Stripe has named it. An intent succeeds at most once."""
+    """The charge's payment intent, once Stripe has made it. An intent succeeds
+    at most once.
+    """
     card: str = ""
     customer: str = ""
-    """The payment method of this attempt, and whose it is: one key goes with one request."""
+    """The customer at Stripe whose payment method ``card`` is. Both are fixed
+    for the attempt, because one idempotency key must always send the same
+    request.
+    """
 
     @property
     def key(self) -> str:
@@ -74,17 +87,24 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The next step: store the attempt in the books, then send its request."""
+    """The next step: store the attempt, then send its request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """The next step: send the attempt's request again, under its key."""
+    """The next step: send the same request to Stripe again.
+
+    It has the same idempotency key.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The next step: ask Stripe for the outcome, because Stripe may have forgotten the key."""
+    """The next step: ask Stripe for the outcome, without a new request.
+
+    Stripe may no longer know the idempotency key, so a repeated request
+    could charge twice.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +139,10 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Stripe's answer: the request is invalid. Nothing was charged, and a repeat has no use."""
+    """Stripe's answer: the request is invalid.
+
+    Nothing was charged, and Stripe would refuse the same request again.
+    """
 
     reason: Reason
 
@@ -131,7 +154,11 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class NotMade:
-    """Stripe has no charge of this attempt. It is a failure only after the key's lifetime."""
+    """Stripe has no charge of this attempt.
+
+    It counts as a failure only after KEY_SECONDS, because a request may
+    still be under way.
+    """
 
     intent: str = ""
 
@@ -141,13 +168,16 @@ Answer = Succeeded | Processing | Declined | Refused | Unknown | NotMade
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The charge is over. ``reason`` is "" when it succeeded."""
+    """The charge is over. ``reason`` says why it failed.
+
+    It is "" if the charge succeeded.
+    """
 
     reason: Reason | Literal[""] = ""
 
 
 def next_step(charge: Charge, now: int) -> Step:
-    """Return the next step of a charge at this time."""
+    """Return the next step of a charge: Begin, Send, Look or Wait."""
     if now < charge.due:
         return Wait()
     match charge.state:
@@ -162,7 +192,11 @@ def next_step(charge: Charge, now: int) -> Step:
 
 
 def begin(charge: Charge, card: str, customer: str, now: int) -> Charge:
-    """Return the charge with its attempt fixed. Its request may be sent from then on."""
+    """Return the charge with its next attempt, to be stored and then sent.
+
+    ``card`` is the payment method, and ``customer`` its customer at
+    Stripe.
+    """
     return replace(
         charge,
         state="asked",
@@ -174,9 +208,10 @@ def begin(charge: Charge, card: str, customer: str, now: int) -> Charge:
 
 
 def put_off(charge: Charge, now: int) -> Charge:
-    """Return the charge to store before Stripe is asked again.
+    """Return the charge with a later ``due``. Store it, then ask Stripe.
 
-    A concurrent container then leaves the charge alone. If this container dies, another continues.
+    A concurrent process then leaves the charge alone. If this process
+    crashes, another one continues at ``due``.
     """
     known_for = now - charge.asked_at
     pause = min(max(known_for, ASK_AGAIN_FIRST), ASK_AGAIN_LAST)
@@ -184,7 +219,7 @@ def put_off(charge: Charge, now: int) -> Charge:
 
 
 def after(charge: Charge, answer: Answer, now: int) -> Charge | Closed:
-    """Return the charge after an answer of Stripe's."""
+    """Return the charge after Stripe's answer, or Closed if it is over."""
     match answer:
         case Succeeded():
             return Closed()

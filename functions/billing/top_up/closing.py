@@ -1,4 +1,7 @@
-"""Closes a charge, and writes changes of an agreement with the events that they cause."""
+"""Closes a charge, and writes changes of an agreement with their events.
+
+The events go to the seller.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,7 +29,12 @@ def close(
     *,
     is_called_off: bool = False,
 ) -> Agreement:
-    """Close the charge: it succeeded (reason ""), it failed, or it was called off unasked."""
+    """Close the open charge, and return the agreement after that.
+
+    ``reason`` is why it failed, or "" if it succeeded. ``is_called_off``
+    is true if Stripe was never asked for this attempt, because the charge
+    is not wanted any more.
+    """
     charge, now = agreement.charge, books.clock()
     assert charge is not None  # noqa: S101 - the caller's own branch
     after = replace(agreement, charge=None, due=0)
@@ -46,7 +54,11 @@ def close(
 
 
 def _payment_failed(payment: Payment, charge: Charge, code: str) -> Write:
-    """End a payment that will not be charged. A success that is settled first refuses this."""
+    """Return the write that marks the payment of a charge as failed.
+
+    DynamoDB refuses it if the payment has changed, for example because a
+    success was settled.
+    """
     values = {"phase": int(Phase.FAILED), "status": "failed"}
     known = {
         "failure_code": payment.failure_code or code,
@@ -64,7 +76,7 @@ def _payment_failed(payment: Payment, charge: Charge, code: str) -> Write:
 def commit(
     books: Books, before: Agreement, after: Agreement, writes: tuple[Write, ...]
 ) -> None:
-    """Write a change of an agreement, with the events that it tells."""
+    """Write a change of an agreement, and the events that it causes."""
     books.store.commit(*writes, *_events(books, before, after))
 
 

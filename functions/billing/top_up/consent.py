@@ -1,7 +1,7 @@
-"""What a customer decides about automatic top-ups: to agree, to look, to switch off.
+"""What a customer decides on automatic top-ups: agree, show, switch off.
 
-Off by default, and never on without ``agreed``: the price and the units are frozen as they were
-agreed to.
+They are off unless the customer has agreed. The price and the units are stored
+as the customer agreed to them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +38,7 @@ NO_SAVED_CARD = (
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a customer agrees to."""
+    """What a customer agrees to: plan, threshold and charges per month."""
 
     plan: Plan
     when_below: int
@@ -46,17 +46,23 @@ class Terms:
 
 
 def show(books: Books, user_id: str) -> dict[str, Any]:
-    """Return the agreement as the API shows it; off where it was never asked for."""
+    """Return the agreement as ``GET /quota/auto-top-up`` shows it.
+
+    It is shown as off if the customer has never agreed.
+    """
     return read(books, user_id).as_answer(month_of(books.clock()))
 
 
 def agree(
     books: Books, cards: SavedCards, user_id: str, terms: Terms
 ) -> dict[str, Any]:
-    """Switch automatic top-ups on, or agree again, which ends a pause.
+    """Switch automatic top-ups on, and return the agreement.
 
-    The newest of the saved cards is charged. What was used this month stays. The row is due at
-    once: the next run charges an account that is below already.
+    It is returned as the API shows it. To agree again ends a pause. The
+    newest saved card will be charged. The number of charges in this month
+    is kept. The agreement is due at once, so that the next run charges an
+    account that is below the threshold already. Raises ``no_saved_card``
+    without a saved card.
     """
     customer = customers.find(books, user_id)
     card = _newest_card(cards, customer) if customer else None
@@ -86,10 +92,11 @@ def agree(
 
 
 def _at_once(before: Agreement, now: int, agreed: Agreement) -> Agreement:
-    """Return what was agreed, due at once.
+    """Return the agreement ``agreed``, due now.
 
-    An open charge keeps its time, or a repeated PUT would be a repeated attempt on a card that was
-    declined. For another card, or another plan, there is no time to keep.
+    An open charge keeps its time, because otherwise a repeated PUT would
+    repeat the attempt on a card that was declined. With another card or
+    another plan, the charge is due now too.
     """
     charge = before.charge
     if charge is None:
@@ -106,10 +113,12 @@ def _at_once(before: Agreement, now: int, agreed: Agreement) -> Agreement:
 def switch_off(
     books: Books, cards: SavedCards, user_id: str, *, forget_card: bool
 ) -> dict[str, Any]:
-    """Switch automatic top-ups off. Idempotent.
+    """Switch automatic top-ups off. Idempotent. Return ``{"on": False}``.
 
-    A charge whose outcome is unknown stays open until it is known. One that waits is called off by
-    the next run. ``forget_card`` detaches the saved cards first: a repeat finishes what failed.
+    A charge whose outcome is unknown stays open until the outcome is
+    known. A charge that was not sent yet is called off by the next run.
+    ``forget_card`` detaches the saved cards at Stripe first, so that a
+    repeated request finishes what failed.
     """
     if forget_card:
         _forget_cards(cards, customers.find(books, user_id))
@@ -131,12 +140,12 @@ def _waits(agreement: Agreement) -> bool:
 def _change(
     books: Books, user_id: str, decide: Callable[[Agreement], Agreement]
 ) -> dict[str, Any]:
-    """Write what the customer decided on the agreement as it is now.
+    """Apply ``decide`` to the stored agreement, and write the result.
 
-    All or nothing::
+    Returns the new agreement as the API shows it. All or nothing::
 
-        0    user, top_up    the agreement                        if it is as it was read
-        1    user, quota     top_up_at, or without it
+        0    user, top_up    the agreement               if unchanged
+        1    user, quota     sets or removes top_up_at
     """
     for _ in books.store.deadline.attempts():
         before = read(books, user_id)
@@ -152,8 +161,9 @@ def _change(
 
 
 def _newest_card(cards: SavedCards, customer: str) -> Card | None:
-    """Return the card that was saved last, None where Stripe has none, or no such customer.
+    """Return the card that was saved last, or None without one.
 
+    None also if Stripe has no such customer.
     https://docs.stripe.com/api/payment_methods/object#payment_method_object-card
     """
     try:
@@ -181,7 +191,10 @@ def _read_card(method: Mapping[str, Any]) -> Card:
 
 
 def _forget_cards(cards: SavedCards, customer: str) -> None:
-    """Detach all saved cards. One that is detached already is forgotten."""
+    """Detach all cards that the customer has saved at Stripe.
+
+    A card that was already detached is no error.
+    """
     for card in _saved(cards, customer):
         with suppress(StripeNotFoundError, StripeRefusedError):
             try:

@@ -18,14 +18,16 @@ class AutomaticCharges:
     is_on = True
 
     def __init__(self, queue_url: str) -> None:
-        """``queue_url``: where messages hurry a charge."""
+        """``queue_url`` is the queue that asks for a charge at once."""
         self._queue_url = queue_url
 
     def open(self, store: Store, user_id: str, now: datetime) -> Opened:
-        """Return the rows that open a charge, and what that tells. One read.
+        """Return the rows that open a charge, and the events that it causes.
 
-        Where none is opened, the agreement must still be the one that forbids it: it may be agreed
-        to again at this moment, and then nothing else would see that the account is below.
+        It reads the agreement, and nothing else. If no charge may be opened,
+        it returns a write that is refused if the agreement has changed: the
+        customer may be agreeing again at this moment, and otherwise nothing
+        would notice that the account is below ``when_below``.
         """
         found = store.get(*agreements.row(user_id))
         seen = Agreement.from_item(user_id, found)
@@ -35,5 +37,8 @@ class AutomaticCharges:
         return Opened(writes, tuple(told_by(seen, opened.after)))
 
     def hurry(self, user_id: str) -> None:
-        """Send a message, once. The sweep finds the charge if it is lost."""
+        """Send a message that asks for the charge now. It is sent once.
+
+        If the message is lost, the next sweep finds the charge.
+        """
         messages.hurry(self._queue_url, user_id)

@@ -1,4 +1,7 @@
-"""Stripe's customer of a user: made once, when the first checkout is to save a card."""
+"""Finds or creates the customer object at Stripe for one of our users.
+
+It is created once, when a checkout is to save a card.
+"""
 
 from typing import Final
 
@@ -19,17 +22,22 @@ ROW: Final = "customer"
 
 
 def find(books: Books, user_id: str) -> str:
-    """Return the id of a user's customer, "" where no card was ever to be saved."""
+    """Return the id of the user's customer object at Stripe, or "".
+
+    It is "" if no checkout was ever to save a card.
+    """
     return str((_stored(books, user_id) or {}).get("customer", ""))
 
 
 def find_or_create(
     books: Books, cards: SavedCards, user_id: str, *, instead_of: str = ""
 ) -> str:
-    """Return a user's customer. Make it first where there is none.
+    """Return the id of the user's customer object at Stripe.
 
-    ``instead_of``: a customer that Stripe has no more, so another one is made. A row per user and
-    one idempotency key for each of them keep concurrent requests from making two.
+    If there is none, it is created. ``instead_of`` is the id of one that
+    Stripe no longer has, so that another is created. One stored row for
+    each user, and one idempotency key for each creation, prevent
+    concurrent requests from creating two.
     """
     stored = _stored(books, user_id)
     if stored and stored["customer"] != instead_of:
@@ -60,9 +68,11 @@ def _made_concurrently(refused: ConditionFailedError) -> str:
 def _create(
     books: Books, cards: SavedCards, user_id: str, generation: int
 ) -> str:
-    """Ask Stripe for a customer, under another key after a 5xx, which Stripe would replay.
+    """Create a customer object at Stripe, and return its id.
 
-    A customer that such a fault left behind has no card, and costs nothing.
+    After a 5xx answer, which Stripe would replay, it is tried once more
+    with another idempotency key. If the first attempt has created one
+    after all, that one has no card and costs nothing.
     """
     deployment = books.ours.deployment.id()
     told = {"user_id": user_id, "deployment": deployment}

@@ -1,6 +1,6 @@
-"""Classifies declined charges: retry later, never, or only with the customer present.
+"""Classifies declined charges: retry later, never, or with the customer.
 
-It is pure.
+These functions read no clock and make no outside call.
 """
 
 from collections.abc import Mapping
@@ -14,11 +14,12 @@ AUTHENTICATION: Final = frozenset(
         "payment_intent_authentication_failure",
     }
 )
-"""The bank wants the customer to authenticate, who is not there.
+"""The bank requires that the customer authenticates, but an automatic charge
+is made without the customer.
 
 https://docs.stripe.com/payments/save-during-payment#charge-saved-payment-method,
-https://docs.stripe.com/declines/codes (``authentication_required``) and, for what
-``error_on_requires_action`` answers, https://docs.stripe.com/error-codes
+https://docs.stripe.com/declines/codes (``authentication_required``) and, for the answers with
+``error_on_requires_action``, https://docs.stripe.com/error-codes
 """
 NOT_RETRIED_BY_STRIPE: Final = frozenset(
     {
@@ -32,7 +33,8 @@ NOT_RETRIED_BY_STRIPE: Final = frozenset(
         "transaction_not_allowed",
     }
 )
-"""Stripe's own retries end at these, and at ``authentication_required``.
+"""Decline codes after which Stripe's own retries stop, as after
+``authentication_required``.
 
 https://docs.stripe.com/billing/revenue-recovery/smart-retries#non-retryable-decline-codes
 """
@@ -56,7 +58,8 @@ ANOTHER_CARD: Final = frozenset(
         "testmode_decline",
     }
 )
-"""The next step that Stripe names is the customer's: another card, or a word with the bank.
+"""Codes for which Stripe says that the customer must use another card or
+contact the bank.
 
 https://docs.stripe.com/declines/codes and https://docs.stripe.com/error-codes
 """
@@ -83,18 +86,22 @@ https://docs.stripe.com/declines/codes and https://docs.stripe.com/error-codes
 HARD: Final = NOT_RETRIED_BY_STRIPE | ANOTHER_CARD | WRONG_DATA
 """Codes and decline codes after which the same card is not tried again."""
 HARD_ADVICE: Final = frozenset({"do_not_try_again", "confirm_card_data"})
-"""Advice of the issuer. Stripe's only other one is ``try_again_later``, which softens no code.
+"""Advice codes of the card's issuer after which the card is not tried again.
+Stripe's only other one is ``try_again_later``. It does not make a hard code
+soft.
 
 https://docs.stripe.com/declines/card#retrying-issuer-declines
 """
 
 
 def verdict(error: Mapping[str, Any]) -> Verdict:
-    """Return the class of a decline, from Stripe's error object.
+    """Return a decline's class: ``soft``, ``hard`` or ``authentication``.
 
-    Any other code is soft. So is a code that Stripe adds later: most declines are
-    ``generic_decline``, and the advice code says where a retry has no use. A soft decline is tried
-    three times more, hours apart, and then never: https://docs.stripe.com/declines/card
+    ``error`` is Stripe's error object. ``hard`` means that the same card
+    is not tried again. Unknown codes are soft, because most declines are
+    ``generic_decline``, and ``advice_code`` says if a retry is useless. A
+    soft decline is tried three times more, hours apart:
+    https://docs.stripe.com/declines/card
     """
     codes = {error.get("code"), error.get("decline_code")}
     if codes & AUTHENTICATION:

@@ -1,4 +1,8 @@
-"""Messages that hurry a charge. Each is a user's id alone: the sweep finds what is lost."""
+"""Messages that ask for an automatic charge at once.
+
+Each has only a user's id. If a message is lost, the next sweep finds the
+charge.
+"""
 
 import json
 from functools import cache
@@ -22,7 +26,11 @@ def _client() -> Any:
 
 
 def hurry(queue_url: str, user_id: str) -> bool:
-    """Ask for a run of this account now. False: not sent; the next sweep finds the account."""
+    """Send a message that asks to run this account now.
+
+    Returns False if it could not be sent. The next sweep then finds the
+    account.
+    """
     body = json.dumps({"user_id": user_id})
     try:
         _client().send_message(QueueUrl=queue_url, MessageBody=body)
@@ -32,5 +40,8 @@ def hurry(queue_url: str, user_id: str) -> bool:
 
 
 def user_in(body: str) -> str:
-    """Return the user of a message. Raises ValueError, KeyError or TypeError for any other."""
+    """Return the user id in a message that ``hurry`` sent.
+
+    Raises ValueError, KeyError or TypeError for any other message.
+    """
     return str(json.loads(body)["user_id"])

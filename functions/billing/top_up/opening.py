@@ -1,7 +1,9 @@
-"""Opens a charge: builds the rows for the write that crosses ``when_below``. It is pure.
+"""Opens an automatic charge: builds the rows for the write that needs it.
 
-The payment's row is in the books before Stripe is asked, and an account has at most one open
-charge. The conditions of one transaction ensure both.
+That is the write that takes the account below ``when_below``. The payment's
+row is stored before Stripe is asked, and an account has at most one open
+charge: the conditions of the transaction ensure both. These functions read no
+clock and make no outside call.
 """
 
 from dataclasses import dataclass, replace
@@ -24,14 +26,17 @@ from billing.top_up.agreement import (
 from billing.top_up.charge import Charge, Reason
 
 BETWEEN_SECONDS: Final = 60
-"""From one charge of an account to the next, where one pack was not enough."""
+"""The pause between two charges of an account, if the units of one charge are
+not enough.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The rows for a write below ``when_below``, and the agreement after it.
+    """The writes that open a charge, and the agreement after them.
 
-    ``charge`` is None if no charge is opened.
+    ``charge`` is None if no charge is opened. There may be writes all the
+    same.
     """
 
     after: Agreement
@@ -40,10 +45,11 @@ class Opening:
 
 
 def opening(agreement: Agreement, plan: Plan | None, now: datetime) -> Opening:
-    """Return the rows for an account below ``when_below``, under the agreement as it was read.
+    """Return the writes for an account that is below ``when_below``.
 
-    ``plan`` is what the catalogue sells under the agreed plan's name. Every write is refused when
-    the agreement has changed since it was read: then decide again on the new one.
+    ``plan`` is the plan for sale with the agreed plan's id, or None.
+    DynamoDB refuses the writes if the agreement has changed since it was
+    read: then decide again with the new agreement.
     """
     if not agreement.charges or agreement.charge:
         return _at_rest(agreement)
@@ -64,14 +70,21 @@ def opening(agreement: Agreement, plan: Plan | None, now: datetime) -> Opening:
 
 
 def _below_the_cap(agreement: Agreement, used: int) -> tuple[Must, ...]:
-    """Return the clause that the month's limit is not reached, beside the version that pins it."""
+    """Return the condition that the month's limit is not reached.
+
+    The condition on the agreement's version ensures it already; this one
+    states it too.
+    """
     if not used:
         return ()
     return (Must("used", "<", agreement.max_per_month),)
 
 
 def _payment(agreement: Agreement, charge: Charge, now: datetime) -> Write:
-    """Freeze the price and the units as they were agreed to."""
+    """Return the write that creates the charge's payment.
+
+    It copies the price and the units from the agreement.
+    """
     payment = Payment(
         payment_id=charge.payment_id,
         user_id=agreement.user_id,
@@ -87,7 +100,11 @@ def _payment(agreement: Agreement, charge: Charge, now: datetime) -> Write:
 
 
 def _at_rest(agreement: Agreement) -> Opening:
-    """Nothing to open: an open charge keeps its time, an idle row leaves the index."""
+    """Return an opening without a charge.
+
+    If a charge is open already, the agreement stays as it is. Otherwise
+    its row leaves the index of due rows.
+    """
     if agreement.charge or not agreement.due:
         return Opening(agreement, None, ())
     after = replace(agreement, due=0)
@@ -95,15 +112,20 @@ def _at_rest(agreement: Agreement) -> Opening:
 
 
 def _switched_off(agreement: Agreement, reason: Reason) -> Opening:
-    """Return an opening without a charge: the price or the units are no longer those agreed to."""
+    """Return an opening without a charge, with the agreement switched off.
+
+    The plan's price or units are no longer those that the customer agreed
+    to.
+    """
     after = replace(paused(agreement, reason), due=0)
     return Opening(after, None, (change(agreement, after, exists("version")),))
 
 
 def _until_next_month(agreement: Agreement, now: datetime) -> Opening:
-    """Return an opening without a charge until next month, because the month's limit is reached.
+    """Return an opening without a charge, due again next month.
 
-    Nothing crosses again while nothing remains, so the agreement is due when the month begins.
+    The month's limit is reached. The agreement must be due then, because
+    an account without units has no further debit that could open a charge.
     """
     due = epoch(month_after(now))
     if agreement.due == due:

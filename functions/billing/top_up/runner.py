@@ -1,7 +1,7 @@
-"""Runs one account's automatic charge: opens it, asks Stripe, and stores the result.
+"""Runs one account's automatic charge: opens it, asks Stripe, stores results.
 
-Every write pins the agreement that it was decided on. A refused write means that a concurrent
-container was faster, so the runner reads and decides again.
+DynamoDB refuses each write if the agreement has changed since it was read.
+Then a concurrent process was faster, so the runner reads and decides again.
 """
 
 from collections.abc import Callable
@@ -36,14 +36,18 @@ from billing.top_up.closing import close, commit
 from billing.top_up.opening import BETWEEN_SECONDS, opening
 
 Report = Callable[[str, Exception], None]
-"""Called with the payment's id and the reason when an outcome is unknown or refused."""
+"""Called with the payment's id and the error if an outcome is unknown or a
+request was refused.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The inputs of a run. ``find_lost`` settles charges that a restore has lost.
+    """What a run needs.
 
-    It returns whether it found any.
+    ``find_lost(user_id, customer)`` settles charges that were made before
+    but are missing in our records after a restore. It returns whether it
+    found any.
     """
 
     books: Books
@@ -75,10 +79,10 @@ def run(job: Job, user_id: str) -> Agreement:
 
 
 def _advance(job: Job, agreement: Agreement) -> Agreement | None:
-    """Take one step. None: there may be another at once.
+    """Take one step. Return the agreement, or None if more may be due.
 
-    After the customer has switched it off, a request that may never have arrived is not sent again:
-    Stripe is only asked what became of it.
+    After the customer has switched top-ups off, a request with unknown
+    outcome is not sent again: Stripe is only asked for the outcome.
     """
     charge = agreement.charge
     if charge is None:
@@ -104,7 +108,11 @@ def _advance(job: Job, agreement: Agreement) -> Agreement | None:
 
 
 def _open_if_low(job: Job, agreement: Agreement) -> Agreement | None:
-    """Open a charge where the account is below ``when_below``, and nothing else has done it."""
+    """Open a charge if the account is below ``when_below``.
+
+    Returns the agreement, or None if a charge was opened, so that its
+    first step is due.
+    """
     books, now = job.books, job.books.clock()
     if epoch(now) < agreement.due:
         return agreement
@@ -122,9 +130,11 @@ def _open_if_low(job: Job, agreement: Agreement) -> Agreement | None:
 
 
 def _look_later(books: Books, agreement: Agreement) -> Agreement:
-    """Stay due while only expired holds, which are not given back yet, keep an account above.
+    """Make the agreement due again later, and return it.
 
-    The write that crosses ``when_below`` judges the stored balance: there is none to come from it.
+    The account counts as above ``when_below`` only because expired holds
+    count as released. The stored balance is below already, so no debit
+    will cross the threshold and open a charge.
     """
     after = replace(agreement, due=epoch(books.clock()) + BETWEEN_SECONDS)
     books.store.commit(change(agreement, after))
@@ -142,7 +152,11 @@ def _leave_index(books: Books, agreement: Agreement) -> Agreement:
 def _begin(
     job: Job, agreement: Agreement, payment: Payment | None
 ) -> Agreement | None:
-    """Fix the next attempt in the books, then send its request."""
+    """Store the next attempt, then send its request to Stripe.
+
+    Returns the agreement, or None if more may be due. The charge is closed
+    if it is no longer wanted or cannot be made.
+    """
     charge, books = agreement.charge, job.books
     assert charge is not None  # noqa: S101 - the caller's own branch
     if payment is None:
@@ -172,7 +186,11 @@ def _ask(
     payment: Payment | None,
     ask: Callable[[Payment, Charge, int], Word],
 ) -> Agreement | None:
-    """Put the next look off, so that a concurrent container leaves it alone. Then ask."""
+    """Make the charge due later, then call ``ask``, and record the answer.
+
+    A concurrent process leaves the charge alone meanwhile. Returns the
+    agreement, or None if more may be due.
+    """
     charge, now = agreement.charge, epoch(job.books.clock())
     assert charge is not None  # noqa: S101 - the caller's own branch
     if payment is None:
@@ -184,9 +202,10 @@ def _ask(
 
 
 def _record(job: Job, asked: Agreement, word: Word) -> Agreement | None:
-    """Settle what Stripe said, then write what it makes of the charge.
+    """Settle Stripe's answer, then write the charge's new state.
 
-    The money comes first: if this stops in between, the next run finds the payment settled.
+    Returns the agreement. The payment is settled first: if the process
+    crashes in between, the next run finds it settled.
     """
     books, before = job.books, asked.charge
     assert before is not None  # noqa: S101 - the caller's own branch
@@ -211,7 +230,10 @@ def _record(job: Job, asked: Agreement, word: Word) -> Agreement | None:
 
 
 def _is_another(charge: Charge, asked: Charge) -> bool:
-    """Whether another attempt stands there now: the answer belongs to the one that was asked."""
+    """Return whether ``charge`` is no longer the attempt ``asked``.
+
+    Then Stripe's answer must not change it.
+    """
     same = (charge.payment_id, charge.attempt) == (
         asked.payment_id,
         asked.attempt,
@@ -220,7 +242,10 @@ def _is_another(charge: Charge, asked: Charge) -> bool:
 
 
 def _payment_check(user_id: str, charge: Charge) -> Write:
-    """The payment's row must stand, unpaid, when Stripe is asked: no charge without a row."""
+    """Return the condition that the charge's payment exists, unpaid.
+
+    So Stripe is never asked for a charge without a payment in our table.
+    """
     key = (user_key(user_id), charge.payment_id)
     must = Must("phase", "<", int(Phase.FAILED))
     return Write("payments", key, must=(must,))
@@ -229,14 +254,22 @@ def _payment_check(user_id: str, charge: Charge) -> Write:
 def _is_called_off(
     books: Books, agreement: Agreement, payment: Payment
 ) -> bool:
-    """Return whether the next attempt is unwanted: off, not needed, or the terms changed."""
+    """Return whether the charge is no longer wanted.
+
+    Top-ups are off or paused, the terms changed, or the account has enough
+    units again.
+    """
     if not agreement.charges or not agreement.covers(payment):
         return True
     return _is_needless(books, agreement)
 
 
 def _obstacle(agreement: Agreement, now: int) -> Reason | Literal[""]:
-    """Return why the next attempt cannot be made, "" if it can."""
+    """Return why the next attempt cannot be made, or "" if it can.
+
+    The reasons are ``plan_removed``, ``price_changed``, ``card_gone`` and
+    ``too_many_attempts``.
+    """
     if reason := agreement.differs(plans.catalogue().get(agreement.plan)):
         return reason
     if not agreement.card.id:
@@ -248,7 +281,10 @@ def _obstacle(agreement: Agreement, now: int) -> Reason | Literal[""]:
 
 
 def _is_needless(books: Books, agreement: Agreement) -> bool:
-    """Return whether units have come in since: a charge that is not needed is not made."""
+    """Return whether the account again has ``when_below`` units.
+
+    A charge is then not needed.
+    """
     return (
         debits.read(books, agreement.user_id).remaining >= agreement.when_below
     )

@@ -1,4 +1,7 @@
-"""Finds the agreements that are due, over all accounts, and runs each: none stops the others."""
+"""Finds the agreements that are due, of all accounts, and runs each.
+
+A failure of one does not stop the others.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +21,8 @@ STAYS_DUE: Final = (
     BillingError,
     StripeServerError,
 )
-"""After these the account is looked at again by the next sweep."""
+"""After these errors the account stays due, and the next sweep runs it again.
+"""
 Outcome = Literal["done", "failed"]
 Failed = Callable[[str, Exception], None]
 
@@ -29,7 +33,11 @@ def run_all(
     go_on: Callable[[], bool],
     failed: Failed = lambda *_: None,
 ) -> Counter[Outcome]:
-    """Run each of these accounts while there is time. ``failed`` is told of those that stay due."""
+    """Run each of these accounts while ``go_on()`` is true.
+
+    Returns how many were done and how many failed. ``failed`` is called
+    with the user and the error of each that failed; these stay due.
+    """
     outcomes: Counter[Outcome] = Counter()
     for user_id in users:
         if not go_on():
@@ -45,7 +53,10 @@ def run_all(
 
 
 def due(books: Books) -> Iterator[str]:
-    """Yield the users whose agreements are due, the longest due first."""
+    """Yield the users whose agreements are due, the longest due first.
+
+    At most PAGES_MAX pages are read.
+    """
     after = None
     for _ in range(PAGES_MAX):
         books.store.deadline.begin()

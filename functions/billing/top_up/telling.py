@@ -1,4 +1,7 @@
-"""Decides which events out follow from a change of an agreement. It is pure."""
+"""Decides which events to the seller a change of an agreement causes.
+
+These functions read no clock and make no outside call.
+"""
 
 from collections.abc import Iterator
 
@@ -7,9 +10,11 @@ from billing.top_up.agreement import Agreement
 
 
 def told_by(before: Agreement, after: Agreement) -> Iterator[Notice]:
-    """Yield the events out: the first decline of a charge, and the end of charges.
+    """Yield the events to the seller that a change of an agreement causes.
 
-    A customer's own switching off causes no event.
+    ``top_up.failed`` is for the first decline of a charge, ``top_up.off``
+    for charges that are paused. If the customer switches top-ups off, no
+    event is sent.
     """
     charge = before.charge
     data = {

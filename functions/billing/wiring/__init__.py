@@ -1,1 +1,1 @@
-"""Creates the objects of a container once: settings, secrets and clients."""
+"""Creates the objects that all requests share: settings, secrets, clients."""

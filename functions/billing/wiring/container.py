@@ -1,4 +1,7 @@
-"""Creates the objects that all requests of one container share, each at its first use."""
+"""Creates the objects that all requests of one process share.
+
+Each is created when it is first used.
+"""
 
 import os
 from collections.abc import Callable
@@ -13,9 +16,9 @@ from billing.settings import Ours, Settings
 from billing.storage.dynamodb import Store
 
 STARTS_WHOLE: Final = ("on-demand", "provisioned-concurrency")
-"""Ways to start a container in which a client made before the first request stays valid.
-
-A container that starts from a snapshot would hold the snapshot's credentials.
+"""The ways to start a process in which a client that is made before the first
+request stays valid. A process that starts from a snapshot would have the
+snapshot's credentials.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
 """
@@ -23,7 +26,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configur
 
 @cache
 def settings() -> Settings:
-    """Return the settings. They are read from the environment at the container's first request."""
+    """Return the settings. The first call reads the environment."""
     return Settings.from_environment()
 
 
@@ -55,7 +58,10 @@ def books() -> Books:
 
 
 def top_ups(settings: Settings) -> TopUps:
-    """Return what opens automatic charges, if this deployment offers them."""
+    """Return what opens automatic charges.
+
+    It is NoTopUps if this deployment does not offer automatic top-ups.
+    """
     if not settings.auto_top_up:
         return NoTopUps()
     # Payments, plans and agreements: a debit pays for their import only where it may need them.
@@ -65,9 +71,11 @@ def top_ups(settings: Settings) -> TopUps:
 
 
 def in_init(make: Callable[[], object]) -> None:
-    """Call ``make`` while Lambda starts the container, if its result may be kept.
+    """Call ``make`` now, while Lambda starts the process.
 
-    The start has a whole processor; a request has a seventh of one.
+    It is not called if its result could not be kept, because the process
+    starts from a snapshot. During the start there is a whole processor; a
+    request has a seventh of one.
     """
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in STARTS_WHOLE:
         make()

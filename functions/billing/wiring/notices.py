@@ -1,4 +1,7 @@
-"""Creates the ways by which events go out. Only NotifyFunction loads TLS and their clients."""
+"""Creates the functions that send events to the seller.
+
+Only NotifyFunction imports this module, because it loads TLS and the clients.
+"""
 
 import json
 import ssl
@@ -21,20 +24,26 @@ from billing.wiring.container import settings
 from billing.wiring.secrets import read_secret
 
 BATCH_SECONDS: Final = 20
-"""The deadline of a batch: its tries are parallel and take 5 s, with writes before and after."""
+"""The deadline of a batch of deliveries: its tries are parallel and take 5 s,
+with writes before and after.
+"""
 USER_AGENT: Final = "Topup-Events/1"
 
 
 @cache
 def books() -> Books:
-    """Return the books with a deadline that fits a batch of deliveries."""
+    """Return the Books with a deadline that fits a batch of deliveries."""
     store = Store(settings().tables, Deadline(BATCH_SECONDS))
     return replace(container.books(), store=store)
 
 
 @cache
 def ways() -> dict[str, Way]:
-    """Return the ways that the template switches on, by name, or {}."""
+    """Return the functions that send an event, by name, or {}.
+
+    ``url`` sends to the seller's address and ``bus`` to an EventBridge
+    bus, if the template's parameters set them.
+    """
     found: dict[str, Way] = {}
     if url := settings().notify_url:
         found["url"] = _to_url(url)
@@ -44,7 +53,10 @@ def ways() -> dict[str, Way]:
 
 
 def _to_url(url: str) -> Way:
-    """Return the way to the seller's address. Raises SettingsError for one that is refused."""
+    """Return the function that sends an event to the seller's address.
+
+    Raises SettingsError if events must not be sent to this address.
+    """
     try:
         parsed = address.parse(url, is_local=settings().stage == "local")
     except AddressError as error:

@@ -1,4 +1,4 @@
-"""Creates the books of functions that receive events.
+"""Creates the Books for functions that receive events from Stripe.
 
 Other functions do not load the SQS client.
 """
@@ -13,5 +13,8 @@ from billing.wiring.container import books, settings
 
 @cache
 def receiving_books() -> Books:
-    """Return books with a queue, which keeps the events that cannot be settled yet."""
+    """Return Books with a queue.
+
+    The queue keeps the events that cannot be settled yet.
+    """
     return replace(books(), outbox=Queue(settings().parked_queue_url))

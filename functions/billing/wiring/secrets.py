@@ -1,4 +1,7 @@
-"""Reads the stack's secrets. Functions that need no secret do not load its client."""
+"""Reads the stack's secrets from Secrets Manager.
+
+Functions that need no secret do not load the client.
+"""
 
 from functools import cache
 from time import monotonic
@@ -15,28 +18,35 @@ from billing.wiring.container import in_init, settings
 
 SECRET_AGE_SECONDS_MAX: Final = 300
 REREADS_AT_ONCE: Final = 20
-"""Enough for a roll, and for a stranger who tries signatures now and then: a genuine delivery does
-not wait for the next token."""
+"""How often a secret may be read again at once. It is enough after a roll,
+even if somebody has just tried some forged signatures: a genuine delivery
+need not wait.
+"""
 REREAD_SECONDS: Final = 10
-"""Then one token in this time. A flood of forged signatures costs next to nothing, and hides a roll
-no longer than this."""
+"""After that, a secret may be read again once in this time. So a flood of
+forged signatures costs next to nothing, and delays the new secret after a
+roll by no more than this.
+"""
 CLIENT: Final = Config(
     connect_timeout=1,
     read_timeout=1,
     retries={"total_max_attempts": 2, "mode": "standard"},
 )
-"""A delivery may read its secret twice before it is settled: tests/repo adds the time-outs up."""
+"""A delivery may read its secret twice before it is settled: tests/repo
+computes the sum of the time-outs.
+"""
 
 
 class TokenBucket:
-    """A rate limit: ``capacity`` tokens at once, and one more every ``refill_seconds``.
+    """A rate limit: ``capacity`` tokens at once, and one more each refill.
 
-    Its whole state is one time, the moment at which the bucket is full again:
+    A refill takes ``refill_seconds``. The only state is the time at which
+    the bucket will be full again:
     https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm
     """
 
     def __init__(self, capacity: int, refill_seconds: int) -> None:
-        """The bucket is full."""
+        """The bucket starts full."""
         self._refill_seconds = refill_seconds
         self._full_in_seconds_max = (capacity - 1) * refill_seconds
         self._full_at = 0
@@ -44,8 +54,9 @@ class TokenBucket:
     def take(self, now: int) -> bool:
         """Take a token, and return whether there was one.
 
-        Each token moves ``full_at`` by ``refill_seconds`` into the future. With one token left it
-        is at most ``capacity - 1`` refills ahead.
+        Each token moves the time at which the bucket is full by
+        ``refill_seconds``. If that time is more than ``capacity - 1`` refills
+        ahead, the bucket is empty.
         """
         if self._full_at - now > self._full_in_seconds_max:
             return False
@@ -60,7 +71,7 @@ class Reader:
     """
 
     def __init__(self) -> None:
-        """Nothing is read yet."""
+        """Create the client, without reading any secret."""
         self.client = botocore.session.get_session().create_client(
             "secretsmanager", config=CLIENT
         )
@@ -69,7 +80,7 @@ class Reader:
     def get(self, name: str, *, max_age: int, force_fetch: bool) -> str:
         """Return a secret's text, at most ``max_age`` seconds old.
 
-        Raises botocore's errors.
+        With ``force_fetch``, it is read again. Raises botocore's errors.
         """
         known, now = self.store.get(name), monotonic()
         if known and not force_fetch:
@@ -93,15 +104,17 @@ in_init(_provider)
 
 @cache
 def _rereads(name: str) -> TokenBucket:
-    """One bucket for each secret, in each container."""
+    """Return this process's rate limit for reading one secret again."""
     del name
     return TokenBucket(REREADS_AT_ONCE, REREAD_SECONDS)
 
 
 def _secret(name: str, *, fresh: bool) -> str:
-    """Return a secret, at most five minutes old.
+    """Return a secret's text, at most five minutes old.
 
-    ``fresh`` reads it again, after a roll, as far as the rate limit allows.
+    With ``fresh``, it is read again, if the rate limit allows that. Raises
+    AwsRefusedError if AWS would refuse it again, and OutcomeUnknownError
+    for a temporary error.
     """
     may_reread = fresh and _rereads(name).take(int(monotonic()))
     try:
@@ -123,9 +136,10 @@ def read_secret(name: str) -> str:
 
 
 def webhook_secrets(fresh: bool) -> tuple[str, ...]:  # noqa: FBT001 - the signature's own protocol
-    """Return the endpoint's signing secrets. There are several while one is being rolled.
+    """Return the signing secrets of the webhook endpoint.
 
-    Raises SettingsError if there is none.
+    There are several while one is being rolled. With ``fresh``, they are
+    read again. Raises SettingsError if there is none.
     """
     name = settings().webhook_secrets_secret
     try:
@@ -135,7 +149,10 @@ def webhook_secrets(fresh: bool) -> tuple[str, ...]:  # noqa: FBT001 - the signa
 
 
 def stripe_key(fresh: bool) -> str:  # noqa: FBT001 - the client's own protocol
-    """Return Stripe's secret key. Raises SettingsError if there is none."""
+    """Return Stripe's secret key.
+
+    With ``fresh``, it is read again. Raises SettingsError if it is blank.
+    """
     name = settings().stripe_key_secret
     if key := _secret(name, fresh=fresh).strip():
         return key
@@ -143,6 +160,9 @@ def stripe_key(fresh: bool) -> str:  # noqa: FBT001 - the client's own protocol
 
 
 def _forget(name: str, why: str) -> SettingsError:
-    """Forget an unusable secret, so that the next request works once an operator has fixed it."""
+    """Remove an unusable secret from the cache, and return the error.
+
+    So the next request works once an operator has fixed it.
+    """
     _provider().store.pop(name, None)
     return SettingsError(why)

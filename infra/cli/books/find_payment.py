@@ -20,7 +20,11 @@ REFERENCES: Final = ("pi_", "ch_")
 
 
 def newest(books: Books, user_id: str, status: str, limit: int, bar: Bar) -> list[Payment]:
-    """Return the newest payments. At most ``limit`` of them are in memory."""
+    """Return at most ``limit`` payments, newest first.
+
+    ``user_id`` "" means all users, and ``status`` "" any status. Never more than ``limit`` payments
+    are in memory.
+    """
     rows = _payments_of(books, user_id) if user_id else every_payment(books, bar)
     wanted = (row for row in map(Payment.from_item, rows) if status in ("", row.status))
     if user_id:
@@ -29,7 +33,10 @@ def newest(books: Books, user_id: str, status: str, limit: int, bar: Bar) -> lis
 
 
 def find(books: Books, gateway: Gateway, name: str, user_id: str, bar: Bar) -> Payment:
-    """Return a payment by any of its ids. Raises OperatorError for an unknown one."""
+    """Return the payment with the id ``name``: pay_..., cs_..., pi_... or ch_....
+
+    ``user_id`` "" searches all users. Raises OperatorError if the books have no such payment.
+    """
     if not name.startswith("pay_"):
         known = _metadata(books, gateway, name)
         user_id = user_id or str(known.get("user_id", ""))
@@ -48,7 +55,12 @@ def _find_item(books: Books, user_id: str, name: str, bar: Bar) -> Item | None:
 
 
 def _metadata(books: Books, gateway: Gateway, name: str) -> Mapping[str, Any]:
-    """Return user and payment id of one of Stripe's ids. Raises OperatorError for another id."""
+    """Return the ``user_id`` and ``payment_id`` of the payment with a Stripe id.
+
+    ``name`` is the id of a session (cs_...), payment intent (pi_...) or charge (ch_...). Both
+    values are missing if the object is not ours. Raises OperatorError for an id with another
+    prefix.
+    """
     if name.startswith("cs_"):
         return gateway.session(name).get("metadata") or {}
     if not name.startswith(REFERENCES):
@@ -59,9 +71,10 @@ def _metadata(books: Books, gateway: Gateway, name: str) -> Mapping[str, Any]:
 
 
 def _metadata_at_stripe(gateway: Gateway, name: str) -> Mapping[str, Any]:
-    """Return the metadata of the session that a payment intent or a charge belongs to.
+    """Return the metadata, at Stripe, of the session of a payment intent or charge.
 
-    The books have the ids only once the payment is settled.
+    Without a session it is the payment intent's metadata, and {} for a charge without an intent.
+    Stripe is asked because the books have these ids only once the payment is settled.
     """
     intent = gateway.charge(name).get("payment_intent") if name.startswith("ch_") else name
     if not intent:

@@ -41,13 +41,15 @@ RUN_BY_SPREADSHEETS: Final = (
 https://owasp.org/www-community/attacks/CSV_Injection
 """
 MARK: Final = "'"
-"""Is put before such a cell, and before a cell that begins with it. Remove one to undo this."""
+"""Is put before a cell that begins with one of RUN_BY_SPREADSHEETS, or with MARK itself. To undo
+this, remove one MARK from each cell that begins with it.
+"""
 
 
 def export_entries(books: Books, user_id: str, form: str, output: Path | None, bar: Bar) -> int:
-    """Write the entries of one user, or of all for "", and return how many there are.
+    """Write the ledger entries of one user, and return how many there are.
 
-    ``form`` is one of FORMATS. ``output`` None is stdout.
+    ``user_id`` "" means all users. ``form`` is one of FORMATS. ``output`` None is stdout.
     """
     rows = books.store.pages("ledger", user_id) if user_id else _all_entries(books)
     with _open(output) as file:
@@ -84,14 +86,17 @@ def _writer(form: str, file: TextIO) -> Callable[[Item], None]:
 
 
 def neutral(cell: object) -> object:
-    """Return a cell's text, with a ' before it if a spreadsheet would run it as a formula."""
+    """Return ``cell``, with a ' before a text that a spreadsheet would run as a formula.
+
+    A text that begins with ' gets another one, so that removing one ' restores every text.
+    """
     if isinstance(cell, str) and cell.startswith((MARK, *RUN_BY_SPREADSHEETS)):
         return MARK + cell
     return cell
 
 
 def _ignore(_: object) -> None:
-    """Ignore how much was written."""
+    """Discard the number that a file's write method returned."""
 
 
 @contextmanager

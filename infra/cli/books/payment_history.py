@@ -96,7 +96,11 @@ def _members(row: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
 
 
 def _difference(payment: Payment, fact: Fact | Ignored) -> str:
-    """Return what settling this would change, "" for nothing visible."""
+    """Return a sentence that says how the payment in the books differs from Stripe.
+
+    ``fact`` is the state at Stripe. The result is "" if settling it would change neither the
+    payment's status nor any units.
+    """
     if isinstance(fact, Ignored):
         if fact.reason == "still_open":
             return ""

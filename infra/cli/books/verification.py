@@ -60,7 +60,11 @@ def _cells(row: dict[str, Any]) -> Iterator[object]:
 
 
 def examine(books: Books, segments: int, bar: Bar) -> Verdict:
-    """Read all tables, then read again the accounts that do not balance."""
+    """Verify all accounts, and return the result.
+
+    Accounts that do not balance in the first reading are read again, because a concurrent change
+    may be the reason.
+    """
     with tally_file() as tallies:
         read_all(books, segments, bar, tallies)
         findings, busy = judged(books, tallies, bar)
@@ -78,9 +82,9 @@ def read_all(books: Books, segments: int, bar: Bar, into: TallyFile) -> None:
 
 
 def judged(books: Books, tallies: TallyFile, bar: Bar) -> tuple[list[dict[str, Any]], list[str]]:
-    """Read each suspected account again.
+    """Read again each account that did not balance in the first reading.
 
-    Returns the findings, and the accounts that kept changing.
+    Returns the differences that remain, and the user ids of accounts that kept changing.
     """
     findings: list[dict[str, Any]] = []
     busy: list[str] = []

@@ -8,7 +8,9 @@ from infra.cli.checks.findings import Finding, Level, Patient
 from infra.deploy.concurrency import LEFT_MIN, PARAMETER, USUAL
 
 NAMES_A_CALL: Final = 100
-"""https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html"""
+"""The most alarms that one call can ask for:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
+"""
 MESSAGE_COUNTS: Final = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 ON: Final = ("ENABLED", "CREATING", "ENABLING", "UPDATING")
 
@@ -39,7 +41,7 @@ CHARGES: Final = "AutoTopUpFunction"
 
 
 def schedules(patient: Patient) -> Iterator[Finding]:
-    """Check that the schedules call recovery and reconciliation."""
+    """Check that the rules and event sources that start the functions are enabled."""
     states = _states(patient)
     for function in _switched_off(patient):
         states = {name: state for name, state in states.items() if function not in name}
@@ -57,7 +59,7 @@ def schedules(patient: Patient) -> Iterator[Finding]:
 
 
 def _switched_off(patient: Patient) -> Iterator[str]:
-    """Yield the functions that the template's parameters leave without work."""
+    """Yield the logical ids of functions that the stack's parameters switch off."""
     if not patient.target.settings.telling.is_on:
         yield NOTIFIES
     if not patient.target.settings.auto_top_up:
@@ -77,7 +79,11 @@ def _states(patient: Patient) -> dict[str, str]:
 
 
 def _rule(patient: Patient, logical: str, name: str) -> dict[str, str]:
-    """Return how to ask for a rule. On a bus of its own its physical id is ``bus|name``."""
+    """Return the arguments with which EventBridge's DescribeRule finds a rule.
+
+    ``name`` is the rule's physical id. For a rule on its own event bus it is ``bus|name``, and the
+    call takes the two parts separately.
+    """
     asked = {"Name": re.split(r"[/|]", name)[-1]}
     bus = patient.target.outputs.get("StripeEventBus", "")
     if bus and logical == "StripeEventsRule":
@@ -133,7 +139,11 @@ def _described_alarms(patient: Patient, names: Sequence[str]) -> Iterator[Mappin
 
 
 def _no_receiver(patient: Patient, rows: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    """Report alarms without a receiver: a fault in live mode, after the stack's first hours."""
+    """Yield a finding if some alarms have no receiver, and nothing otherwise.
+
+    It is a fault in live mode once the stack is a few hours old, and a note before that or in test
+    mode.
+    """
     count = sum(not row["AlarmActions"] for row in rows)
     if not count:
         return

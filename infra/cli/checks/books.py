@@ -11,9 +11,13 @@ from billing.reconciliation.job import LAST
 from infra.cli.checks.findings import NEW_SECONDS, Finding, Patient
 
 PARKED_SECONDS_MAX: Final = 3600
-"""By then recovery has settled every event that only came too early."""
+"""The longest that an event may be parked. Recovery settles an event that only came too early
+sooner than that.
+"""
 RECONCILED_SECONDS_MAX: Final = NEW_SECONDS
-"""Reconciliation runs each hour, and a long one takes several runs."""
+"""The greatest age of the last reconciliation. Reconciliation runs each hour, and a long one takes
+several runs.
+"""
 
 
 def parked(patient: Patient) -> Iterator[Finding]:

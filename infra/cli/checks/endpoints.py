@@ -29,10 +29,10 @@ def endpoints(patient: Patient) -> Iterator[Finding]:
 
 
 def _relevant(patient: Patient, ours: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Return the endpoints that fit, or all where none does.
+    """Return the endpoints whose settings are right, or all of ``ours`` if none is right.
 
-    Beside a fitting one the others are its predecessors: disabled, or on until they have delivered
-    their last events.
+    Other endpoints beside a right one need no report. They are older ones that it replaced,
+    disabled or still delivering their last events.
     """
     return [row for row in ours if _fits(patient, row)] or ours
 
@@ -76,7 +76,7 @@ def _check_endpoint(patient: Patient, row: Mapping[str, Any]) -> Iterator[Findin
 
 
 def _faults(patient: Patient, row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with an endpoint, and the repair."""
+    """Yield each fault of an endpoint, as a pair of what is wrong and how to repair it."""
     update = f"stripe webhook_endpoints update {row['id']}"
     if row.get("status") != "enabled":
         yield "it is disabled", f"{update} -d disabled=false"

@@ -11,13 +11,15 @@ from billing.notices.signing import secrets_in
 from infra.cli.checks.findings import Finding, Patient
 
 WAIT_SECONDS: Final = 20
-"""The table's stream starts the try within a second or two, and the try takes five at most."""
+"""The longest wait for the result. The table's stream starts a delivery within a second or two, and
+the delivery takes at most five.
+"""
 CHECK: Final = "events out"
 TTL_SECONDS: Final = 86_400
 
 
 def events(patient: Patient) -> Iterator[Finding]:
-    """Deliver a ``ping``, and return the finding."""
+    """Check that events out are delivered: send a ``ping``, and yield the findings."""
     settings = patient.target.settings
     if not settings.telling.is_on:
         yield Finding(CHECK, "ok", "off: neither NotifyUrl nor NotifyBus is set")
@@ -33,7 +35,7 @@ def events(patient: Patient) -> Iterator[Finding]:
 
 
 def _ping(patient: Patient) -> Finding:
-    """Write one event, and wait until its first try has ended."""
+    """Write a ``ping`` event, wait for its first delivery, and return the finding."""
     books = patient.books
     now = books.clock()
     row = new_row(PING_ACCOUNT, 0, PING, {}, now)

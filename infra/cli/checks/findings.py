@@ -11,15 +11,15 @@ from infra.cli.target import TargetStack
 
 Level = Literal["ok", "note", "wrong", "unknown"]
 NEW_SECONDS: Final = 3 * 3600
-"""By then every hourly schedule has run."""
+"""The age below which a stack is new. In an older stack every hourly schedule has run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The result of one check.
 
-    The level ``note`` is allowed in a local or a new stack, ``wrong`` needs ``repair``, and
-    ``unknown`` means that something could not be read.
+    ``level`` is ``ok``, ``note`` (unusual, but allowed, for example in a local or a new stack),
+    ``wrong`` (a fault, with its ``repair``), or ``unknown`` if something could not be read.
     """
 
     check: str

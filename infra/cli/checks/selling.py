@@ -9,21 +9,24 @@ from infra.cli.checks.findings import Finding, Patient
 from infra.cli.stripe.account import KeyRefusedError
 
 LISTS: Final = ("checkout/sessions", "payment_intents", "refunds", "disputes")
-"""What reconciliation lists: https://docs.stripe.com/keys/restricted-api-keys."""
+"""The objects that reconciliation lists, so the key needs read access to them:
+https://docs.stripe.com/keys/restricted-api-keys.
+"""
 TOP_UPS: Final = {
     "customers": "customers",
     "payment_methods/pm_topup_doctor/detach": "payment methods",
     "payment_intents": "payment intents",
 }
-"""What automatic top-ups write: who pays, which card is forgotten, what is charged.
+"""The API paths that automatic top-ups write to, and the names of the objects.
 
-Write access includes read access: https://docs.stripe.com/keys/restricted-api-keys.
+The key needs write access to them, which includes read access:
+https://docs.stripe.com/keys/restricted-api-keys.
 """
 RIGHTS: Final = "stripe key's rights"
 
 
 def prices(patient: Patient) -> Iterator[Finding]:
-    """Check that Stripe can charge every price of this checkout's catalogue."""
+    """Check that Stripe can charge every price in this working copy's catalogue."""
     del patient
     try:
         plans = catalogue()
@@ -39,7 +42,10 @@ def prices(patient: Patient) -> Iterator[Finding]:
 
 
 def rights(patient: Patient) -> Iterator[Finding]:
-    """Check the rights of a restricted key before a buyer or a reconciliation needs them."""
+    """Check that a restricted Stripe key has every permission that the stack needs.
+
+    Otherwise a checkout, a reconciliation or an automatic top-up would fail later.
+    """
     found = list(_missing_rights(patient))
     yield from found or [Finding(RIGHTS, "ok", "it may make checkouts and read for reconciliation")]
 

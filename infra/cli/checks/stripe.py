@@ -14,7 +14,9 @@ from infra.cli.stripe.account import KeyRefusedError
 
 KEY: Final = re.compile(r"[sr]k_(test|live)_\w+")
 SKEW_SECONDS_MAX: Final = TOLERANCE_SECONDS // 5
-"""Well below the skew at which deliveries are refused."""
+"""The greatest allowed difference between the clocks. It is well below the difference at which the
+webhook refuses deliveries.
+"""
 PENDING_SECONDS_MIN: Final = 600
 """A delivery younger than this may be under way."""
 PENDING_SECONDS_MAX: Final = 3 * 86_400
@@ -23,7 +25,10 @@ SECRETS_SCHEMA: Final = '{"secrets": ["whsec_..."]}'
 
 
 def key(patient: Patient) -> Iterator[Finding]:
-    """Check that Stripe accepts the stored key, and that its mode is the stack's."""
+    """Check that Stripe accepts the stored secret key, and that the key is of the right mode.
+
+    The right mode, live or test, is the stack's.
+    """
     name = patient.target.settings.stripe_key_secret
     match = KEY.fullmatch(patient.target.stripe_key())
     if not match:

@@ -8,7 +8,9 @@ from infra.cli.checks.findings import Finding, Patient
 from infra.cli.restore.table_settings import ON, Table, differing, missing_indexes, recovery
 
 TTL_TABLES: Final = ("QuotasTable", "NoticesTable")
-"""The only table with rows that may expire: replayed answers and closed holds."""
+"""The only tables with rows that may expire: replayed answers, closed holds, and events out that
+were delivered or are dead.
+"""
 PITR: Final = "PointInTimeRecoveryEnabled=true"
 
 
@@ -46,9 +48,10 @@ def _deletion(logical: str, policy: str) -> Iterator[Finding]:
 
 
 def _differences(patient: Patient, logical: str, name: str) -> Iterator[Finding]:
-    """Compare a restored table with the stack's own.
+    """Yield findings for settings and indexes that a restored table lacks.
 
-    CloudFormation changes only the table that it made, so a restored one misses later changes.
+    The table is compared with the stack's own. CloudFormation changes only the tables that it
+    created, so a restored one misses later changes of the template.
     """
     own = patient.target.own_tables()[logical]
     if name == own:

@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _shown(user: str, found: dict[str, Any]) -> Iterator[RenderableType]:
-    """Yield what a terminal shows of an account."""
+    """Yield the tables that a terminal shows for an account."""
     yield facts(f"Account {user}", found["quota"])
     if found["auto_top_up"]["agreed_at"]:
         yield facts("Automatic top-ups", _flat_agreement(found["auto_top_up"]))
@@ -70,12 +70,15 @@ def _shown(user: str, found: dict[str, Any]) -> Iterator[RenderableType]:
 
 
 def _cells(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> list[list[object]]:
-    """Return these columns of the rows."""
+    """Return the values of these columns, as one list for each row."""
     return [[row[name] for name in columns] for row in rows]
 
 
 def _flat_agreement(agreement: dict[str, Any]) -> dict[str, Any]:
-    """Return an agreement with its card and open charge in a line each."""
+    """Return a copy of the agreement for display.
+
+    In the copy the card and the open charge are one line of text each.
+    """
     card, charge = agreement["card"], agreement["open_charge"]
     shown_card = f"{card['brand']} {card['last4']}" if card else "none"
     shown_charge = f"{charge['payment_id']}, {charge['state']}" if charge else "none"
@@ -83,7 +86,10 @@ def _flat_agreement(agreement: dict[str, Any]) -> dict[str, Any]:
 
 
 def _auto_top_up(books: Books, user_id: str) -> dict[str, Any]:
-    """Return what the customer agreed to, and the charge that is open under it."""
+    """Return the customer's agreement to automatic top-ups, as plain data.
+
+    ``open_charge`` is the charge that is under way, or None.
+    """
     agreement = runner.read(books, user_id)
     charge = agreement.charge
     open_charge = None
@@ -99,12 +105,12 @@ def _auto_top_up(books: Books, user_id: str) -> dict[str, Any]:
 
 
 def _key(key: Key) -> dict[str, Any]:
-    """Return a key as plain data."""
+    """Return an API key as plain data."""
     return {**members(key), "limit": members(key.limit) if key.limit else None}
 
 
 def _flat(key: dict[str, Any]) -> dict[str, Any]:
-    """Return a key with its limit as one text."""
+    """Return an API key's data with its limit as text: ``100 per day``, or ``none``."""
     limit = key["limit"]
     return {**key, "limit": f"{limit['units']} per {limit['per']}" if limit else "none"}
 

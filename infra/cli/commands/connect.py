@@ -24,9 +24,13 @@ from infra.cli.target import TargetStack
 from infra.cli.troubles import AGAIN
 
 VARIABLE: Final = "STRIPE_API_KEY"
-"""The Stripe CLI's own name for it: https://docs.stripe.com/cli/api_keys."""
+"""The environment variable with Stripe's secret key. The Stripe CLI uses the same name:
+https://docs.stripe.com/cli/api_keys.
+"""
 RETRIES: Final = 3
-"""The SDK retries under one idempotency key, so a lost answer comes again with the secret in it."""
+"""How often Stripe's SDK repeats a request. All attempts have the same idempotency key, so a
+repeated answer still has the new endpoint's signing secret.
+"""
 WebhookUrl = Annotated[
     str,
     typer.Option(
@@ -98,7 +102,8 @@ def chosen_key(
 ) -> str:
     """Return the Stripe key to use: ``given``, the stored key, or what the operator types.
 
-    Raises OperatorError for a key of the other mode.
+    With ``new_key`` the stored key is not used. Raises OperatorError if the key is not a secret key
+    of Stripe's, or is of the other mode (live or test).
     """
     mode = "live" if target.settings.livemode else "test"
     match = KEY.fullmatch(stored)
@@ -119,7 +124,10 @@ def chosen_key(
 
 
 def _endpoints(key: str, target: TargetStack) -> list[Any]:
-    """Return the account's endpoints. This also proves the key before it is stored."""
+    """Return the account's webhook endpoints.
+
+    Raises OperatorError if Stripe refuses the key. So a wrong key is noticed before it is stored.
+    """
     try:
         return AccountAtStripe(lambda: key, target.settings.stripe_api_base).endpoints()
     except KeyRefusedError as error:
@@ -131,7 +139,10 @@ def _endpoints(key: str, target: TargetStack) -> list[Any]:
 
 
 def _carry_out(target: TargetStack, key: str, todo: Plan, wanted: Wanted, kept: Kept) -> list[str]:
-    """Store the key and carry out the plan. Returns a sentence on each endpoint that stays on."""
+    """Store the key, and carry out the plan.
+
+    Returns a sentence for each replaced endpoint that stays enabled for its pending events.
+    """
     manager, settings = target.client("secretsmanager"), target.settings
     if moved := todo.change.get("url"):
         _check_address(target, str(moved), kept)
@@ -184,7 +195,10 @@ def _check_address(target: TargetStack, url: str, kept: Kept) -> None:
 
 
 def _show(operator: Operator, answer: dict[str, Any], webhook_url: str) -> int:
-    """Show what was done, and the doctor's report unless nothing was."""
+    """Show what was done, and return the exit code.
+
+    Unless it was a dry run or the operator said no, the doctor runs and its report is shown too.
+    """
     steps = [f"- {step}" for step in answer["steps"]]
     if answer["status"] in ("would_change", "not_connected"):
         title = f"{answer['stack']}: {answer['status'].replace('_', ' ')}"

@@ -74,7 +74,7 @@ def register(app: typer.Typer) -> None:
 
 
 def examine_all(operator: Operator, target: TargetStack) -> list[Finding]:
-    """Run all checks, with a progress bar."""
+    """Run all checks with a progress bar, and return their findings."""
     account = AccountAtStripe(target.stripe_key, target.settings.stripe_api_base)
     with operator.output.progress("checking", len(CHECKS)) as bar:
         findings = []
@@ -86,7 +86,7 @@ def examine_all(operator: Operator, target: TargetStack) -> list[Finding]:
 
 
 def exit_code(findings: list[Finding]) -> int:
-    """Return the exit code. A fault has precedence over an unknown state."""
+    """Return the exit code: 1 for any fault, else 3 for anything unknown, else 0."""
     levels = {finding.level for finding in findings}
     if "wrong" in levels:
         return FOUND_SOMETHING

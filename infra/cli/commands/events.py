@@ -83,9 +83,10 @@ def resend(
     dry_run: DryRun = False,  # noqa: FBT002 - Typer's own way to declare a flag
     yes: Yes = False,  # noqa: FBT002 - see above
 ) -> None:
-    """Send one again, under its id, within a minute. It then has another 72 hours.
+    """Send an event again, with the same id, within a minute.
 
-    Receivers that have it already must ignore it by its id.
+    Failed attempts are repeated for another 72 hours. Receivers that have the event already must
+    ignore it by its id.
 
     Example: topup events resend evt_019a... --yes
     """

@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Give a customer units, or take some back (never below what is there).
 
-        Debt is paid first. One entry, once per --id.
+        Debt is paid first. A repeat with the same --id changes nothing.
         """
         given = Grant(grant_id or new_id("grant", operator.books.clock()), user, units, reason)
         verb = f"grant {units} units to {user}" if units > 0 else f"take {-units} units from {user}"
@@ -48,7 +48,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _run(operator: Operator, given: Grant, verb: str, *, dry_run: bool, yes: bool) -> Any:
-    """Check, ask and book; return the answer to show."""
+    """Check the grant, ask the operator, and book it. Returns the answer to show.
+
+    ``verb`` says what would be done. With ``dry_run`` nothing is asked and nothing is booked.
+    """
     given.check(operator.books.clock())
     operator.books.store.deadline.begin()
     before = debits.read(operator.books, given.user_id)
@@ -70,7 +73,10 @@ def _run(operator: Operator, given: Grant, verb: str, *, dry_run: bool, yes: boo
 
 
 def _book(books: Books, grant: Grant) -> dict[str, Any]:
-    """Book it within one deadline. Raises OperatorError when the outcome is unknown."""
+    """Book the grant within one deadline, and return the result.
+
+    Raises OperatorError if the outcome is unknown.
+    """
     books.store.deadline.begin()
     try:
         return book(books, grant)
@@ -82,7 +88,7 @@ def _book(books: Books, grant: Grant) -> dict[str, Any]:
 
 
 def _for_the_operator(error: GrantError) -> OperatorError:
-    """Return the error with the exit code of its kind."""
+    """Return the OperatorError for a grant's error. The error's kind decides the exit code."""
     message, remedy = str(error), error.remedy
     match error.kind:
         case "invalid":

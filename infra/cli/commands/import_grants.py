@@ -22,7 +22,7 @@ from infra.cli.output import facts
 
 COLUMNS: Final = ("user", "units", "expires_at", "id")
 SHOWN_MAX: Final = 20
-"""Bad lines that are named."""
+"""How many bad lines an error message names."""
 DIGITS_MAX: Final = 10
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave bad lines out and book the others.")
@@ -31,14 +31,17 @@ SkipBad = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """What a file says: its grants by line number, and what is wrong with its other lines."""
+    """The content of a file.
+
+    ``grants`` has the good lines by line number, and ``faults`` has what is wrong with the others.
+    """
 
     grants: Mapping[int, Grant]
     faults: Mapping[int, str]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command ``import`` to the application."""
 
     @command(app, "import")
     def import_grants(  # noqa: PLR0917 - the command line's own arguments
@@ -68,7 +71,11 @@ def register(app: typer.Typer) -> None:
 
 
 def read(file: Path, reason: str) -> Lines:
-    """Read a file. Raises OperatorError for one that is no CSV with these columns, or no JSONL."""
+    """Return the grants in a file, and the faults of its bad lines.
+
+    Raises OperatorError if the file cannot be read, or is CSV with columns other than COLUMNS.
+    ``reason`` becomes the reason of every grant.
+    """
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -111,7 +118,7 @@ def _of_jsonl(text: str) -> Iterator[tuple[int, Any]]:
 
 
 def _grant(row: Any, reason: str) -> Grant:
-    """Return a line's grant. Raises BillingError or GrantError for a bad line."""
+    """Return the grant of one parsed line. Raises BillingError or GrantError for a bad line."""
     members = set(row) if isinstance(row, Mapping) else set()
     if not {"user", "units", "id"} <= members <= set(COLUMNS):
         detail = f"it must have exactly: {', '.join(COLUMNS)}"
@@ -127,7 +134,10 @@ def _grant(row: Any, reason: str) -> Grant:
 
 
 def _check(operator: Operator, found: Lines, *, skip_bad: bool) -> Lines:
-    """Return the lines that can be booked. Raises OperatorError naming the bad ones."""
+    """Return the lines, with each grant that cannot be booked moved to the faults.
+
+    Raises OperatorError that names the bad lines, unless ``skip_bad`` leaves them out.
+    """
     grants, faults = dict(found.grants), dict(found.faults)
     with operator.output.progress("checking", len(grants)) as bar:
         for number, grant in found.grants.items():
@@ -169,7 +179,10 @@ def _question(sums: Mapping[str, Any]) -> str:
 
 
 def _book_all(operator: Operator, found: Lines) -> dict[str, int]:
-    """Book every line, each within a deadline of its own."""
+    """Book the grant of every line, each within its own deadline.
+
+    Returns how many grants were booked now, and how many had been booked before.
+    """
     done = {"granted": 0, "already": 0}
     with operator.output.progress("importing", len(found.grants)) as bar:
         for number, grant in found.grants.items():

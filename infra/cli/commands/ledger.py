@@ -51,9 +51,9 @@ def verify(
 ) -> int:
     """Recompute every account, and verify that the books balance.
 
-    Exit 1 with every difference by account.
+    Exit 1 if any account differs, with every difference by account.
 
-    It changes nothing without --repair, which is for accounts that a restore kept in part.
+    It changes nothing without --repair, which is for accounts of which a restore kept only a part.
 
     Example: topup ledger verify --segments 8
     """
@@ -108,7 +108,11 @@ def _verify(operator: Operator, segments: int) -> Verdict:
 def _repair(
     operator: Operator, users: list[str], *, dry_run: bool, yes: bool
 ) -> list[dict[str, str]]:
-    """Repair one account after the other. Returns what was done, or would be done."""
+    """Repair one account after the other, and return the repairs as sentences.
+
+    With ``dry_run`` nothing is changed, and the sentences say what would be done. The list is empty
+    if the operator says no.
+    """
     if not dry_run and not operator.output.ask(f"repair {len(users)} accounts?", yes=yes):
         return []
     job = Run(operator.books, operator.gateway, not dry_run, resumes=False)

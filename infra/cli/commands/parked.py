@@ -36,7 +36,10 @@ Dropped = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command ``parked`` and its subcommands. ``topup parked`` alone lists."""
+    """Add the command ``parked`` and its subcommands.
+
+    Without a subcommand ``topup parked`` lists the parked events.
+    """
     group = typer.Typer(
         help="Parked events, which could not be settled. Without a command it lists them.",
         rich_markup_mode=None,
@@ -88,9 +91,9 @@ def retry(
     dry_run: DryRun = False,  # noqa: FBT002 - see above
     yes: Yes = False,  # noqa: FBT002 - see above
 ) -> int:
-    """Retry one now, after you repaired what it waits for. Recovery retries each minute.
+    """Retry a parked event now, after you repaired what it waits for.
 
-    Exit 1 if it stays parked.
+    Recovery retries parked events each minute. Exit 1 if the event stays parked.
 
     Example: topup parked retry evt_1PqX... --dry-run
     """
@@ -113,9 +116,9 @@ def drop(
     dry_run: DryRun = False,  # noqa: FBT002 - see above
     yes: Yes = False,  # noqa: FBT002 - see above
 ) -> None:
-    """Drop one for good, for example after you refunded the payment by hand.
+    """Drop a parked event for good, for example after you refunded the payment by hand.
 
-    It is stored with the reason.
+    The event is stored with the reason.
 
     Example: topup parked drop evt_1PqX... --reason "refunded by hand"
     """
@@ -132,9 +135,9 @@ def drop(
 
 
 def _refuse_misplaced(context: typer.Context) -> None:
-    """Raise for options before the command, which would have no effect.
+    """Raise BadParameter if an option stands before the subcommand.
 
-    TOPUP_STACK applies to every command.
+    There it would have no effect. TOPUP_STACK is allowed, because it applies to every command.
     """
     sources = [
         context.get_parameter_source(name) for name in ("as_json", "stack", "profile", "region")
@@ -162,9 +165,10 @@ def _counted(records: Iterable[Parked], bar: Bar) -> Iterator[Parked]:
 
 
 def retried(books: Books, gateway: Gateway, record: Parked) -> dict[str, Any]:
-    """Retry a parked event.
+    """Retry a parked event, and return the result as plain data.
 
-    Returns ``settled``, ``ignored``, ``dropped`` or ``parked``, and why.
+    ``status`` is ``settled``, ``ignored``, ``dropped`` or ``parked``. For an event that stays
+    parked, ``why`` is the reason, and ``trouble`` is the error if the retry failed.
     """
     troubles: list[str] = []
 

@@ -92,7 +92,10 @@ def _row(payment: Item) -> list[object]:
 
 
 def _objects(answer: dict[str, Any]) -> Iterator[list[object]]:
-    """Yield a row for each of Stripe's objects."""
+    """Yield a table row for each of the payment's objects at Stripe.
+
+    They are the session, the payment intent, the refunds and the disputes.
+    """
     if session := answer["session"]:
         status = f"{session['status']}, {session['payment_status']}"
         yield ["session", session["id"], status, session["amount_total"]]
@@ -139,7 +142,11 @@ def _cells(rows: Iterable[Mapping[str, Any]], names: Collection[str]) -> list[li
 
 
 def _ask_stripe(operator: Operator, payment: Payment) -> dict[str, Any]:
-    """Return the state at Stripe, or the error: the books can be shown without it."""
+    """Return the payment's state at Stripe, with ``trouble`` None.
+
+    If Stripe cannot be asked, ``trouble`` is the error and the rest is empty. The books are then
+    shown without Stripe's state.
+    """
     try:
         with operator.output.progress("asking Stripe"):
             return at_stripe(operator.books, operator.gateway, payment) | {"trouble": None}

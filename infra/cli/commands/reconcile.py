@@ -54,7 +54,10 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(operator: Operator, start: int, bar: Bar, *, repair: bool) -> Report:
-    """Make one whole reconciliation. It does not change the cursor of the scheduled runs."""
+    """Reconcile everything since ``start`` (in Unix seconds), and return the report.
+
+    The cursor of the scheduled runs does not change.
+    """
     seen = 0
 
     def report(phase: str, looked_at: int) -> None:

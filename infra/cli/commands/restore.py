@@ -76,9 +76,9 @@ def planned(
 ) -> tuple[datetime, list[Restoration]]:
     """Return the time of the restore, and a restoration for each table.
 
-    ``second`` None is the latest time of all tables. Raises OperatorError unless every table has
-    that time. A table that is being restored already is not checked, because AWS may no longer have
-    its time.
+    ``second`` None means the latest time to which all tables can be restored. Raises OperatorError
+    unless every table can be restored to the time. A table whose restore has begun is not checked,
+    because AWS may no longer offer that time for it.
     """
     client = target.client("dynamodb")
     if second is None:

@@ -21,7 +21,7 @@ from infra.deploy.choices import SUFFIX
 
 ORIGINAL: Final = "original"
 ALIAS: Final = "live"
-"""Of a stage that starts from snapshots: infra/deploy/snapstart.py."""
+"""The alias of the functions in a stage with SnapStart: infra/deploy/snapstart.py."""
 AFTERWARDS: Final = """\
 Stripe knows what was sold in between, and the tables do not. Next, run
 
@@ -80,7 +80,12 @@ def register(app: typer.Typer) -> None:
 def _switch(
     operator: Operator, old: TargetStack, new: TargetStack, *, revoke: bool
 ) -> tuple[bool, list[Revived]]:
-    """Update the stack. Keys are compared before and after: some can be revoked concurrently."""
+    """Make the functions use the tables of ``new``, by an update of the stack.
+
+    Returns whether the stack was changed, and the API keys that the restore made valid again. With
+    ``revoke`` they are revoked before and after the update, because a customer may revoke a key in
+    the old tables concurrently.
+    """
     if revoke:
         revoke_again(new, revived(old, new))
     with operator.output.progress("updating the stack"):
@@ -123,7 +128,8 @@ def _suffix(to: str) -> str:
 def unswitched(new: TargetStack) -> list[str]:
     """Return the logical ids of functions that do not use the tables of ``new``.
 
-    It asks Lambda for the functions' settings, or those of the published versions.
+    The settings come from Lambda. For a function with published versions they are the settings of
+    the version that the alias names.
     """
     client, wanted = new.client("lambda"), set(new.tables().values())
     published = {name.removesuffix(f"Alias{ALIAS}") for name in new.of_type("AWS::Lambda::Alias")}
@@ -182,7 +188,11 @@ def _show(
 
 
 def _days(old: TargetStack, new: TargetStack) -> int:
-    """Return how far back to reconcile: to a day before the earliest restore."""
+    """Return how many days back to reconcile.
+
+    That is to at least a day before the earliest time to which the old or the new tables were
+    restored.
+    """
     now = epoch(utc_now())
     times = [moment(_written(target.suffix), utc_now()) for target in (old, new) if target.suffix]
     earliest = min((epoch(at) for at in times if at), default=now)
@@ -190,6 +200,9 @@ def _days(old: TargetStack, new: TargetStack) -> int:
 
 
 def _written(suffix_: str) -> str:
-    """Return the time in a table's suffix, or ``original`` for none."""
+    """Return the time in the suffix of a restored table's name.
+
+    The result is ``original`` for "", the suffix of the stack's own tables.
+    """
     match = re.fullmatch(r"-at-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", suffix_)
     return "{}-{}-{}T{}:{}:{}Z".format(*match.groups()) if match else ORIGINAL

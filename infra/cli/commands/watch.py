@@ -41,7 +41,9 @@ SHOWN: Final = (
 )
 """The metrics of billing.telemetry that are shown, each under its own name."""
 TOLD: Final = ("events_delivered", "events_retried", "events_dead")
-"""Those of events out, in a table of their own where there are any."""
+"""The metrics of events out. They have their own table, which is shown only if any of them is above
+0.
+"""
 COUNTED: Final = (*SHOWN, *TOLD)
 Minutes = dict[int, Counter[str]]
 
@@ -83,7 +85,8 @@ def register(app: typer.Typer) -> None:
 def read_minutes(target: TargetStack, seen: Minutes, minutes: int, now_ms: int) -> Minutes:
     """Return the metrics' counts of the last minutes, by epoch minute.
 
-    Minutes that were not final at the last reading are read again.
+    ``seen`` is the last result of this function. Its final minutes are kept, and later minutes are
+    read again.
     """
     this_minute = now_ms // MINUTE_MS
     first = this_minute - minutes + 1

@@ -16,21 +16,22 @@ from infra.cli.restore.table_settings import SETTINGS, Setting, Table, differing
 
 POLL_SECONDS: Final = 10
 HOURS_MAX: Final = 24
-"""A restore can take hours:
+"""The longest wait for a table. A restore can take hours:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/pointintimerecovery_restores.html
 """
 POLLS_MAX: Final = HOURS_MAX * 3600 // POLL_SECONDS
 UNDER_WAY: Final = ("CREATING", "UPDATING")
 ABSENT: Final = ("ResourceNotFoundException", "TableNotFoundException")
 STEPS: Final = 3 + len(SETTINGS)
-"""The progress bar's steps: started, active, each setting, and all settings."""
+"""The progress bar's steps for one table: started, active, each setting, and all settings."""
 LATER: Final = (
     "ContinuousBackupsUnavailableException",
     "LimitExceededException",
     "ResourceInUseException",
 )
-"""DynamoDB is still making the table:
-https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html"""
+"""The errors with which DynamoDB refuses a change while it is still making the table:
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html
+"""
 Report = Callable[[str], None]
 """Is called with each step that is done."""
 
@@ -39,8 +40,8 @@ Report = Callable[[str], None]
 class Restoration:
     """The restore of ``source`` into a new table ``target``, with the settings of ``original``.
 
-    ``original`` is the stack's own table. ``names_source`` is true if AWS describes a restored
-    table with its source. An embedded AWS may leave it out.
+    ``original`` is the stack's own table. ``names_source`` is true if the description of a restored
+    table always names its source, as AWS's does. An embedded AWS may leave the source out.
     """
 
     client: Any
@@ -105,7 +106,10 @@ class Restoration:
         raise unreachable(f"{self.target} was not ready after {HOURS_MAX} hours")
 
     def settle(self, report: Report, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Copy every setting of the original, the deletion protection last."""
+        """Copy every setting of the original to the target, the deletion protection last.
+
+        ``report`` is called with the name of each setting.
+        """
         original = Table.read(self.client, self.original)
         for setting in SETTINGS:
             self._copy(setting, setting.read(original), sleep)
@@ -131,7 +135,7 @@ class Restoration:
         raise unreachable(f"{self.target} does not take the {setting.name} of {self.original}")
 
     def lacks(self) -> list[str]:
-        """Return the settings and indexes that the target lacks. Empty for a complete table."""
+        """Return the names of the settings and indexes that the target lacks; [] if it has all."""
         description = describe(self.client, self.target)
         if description is None:
             return ["everything: there is no such table"]
@@ -183,7 +187,10 @@ def restore_all(jobs: list[Restoration], again: str, report: Report) -> None:
 
 
 def _try_write(setting: Setting, target: Table, wanted: Any) -> bool:
-    """Write a setting. Returns False where DynamoDB cannot take it yet."""
+    """Write ``wanted`` as a setting of the target table.
+
+    Returns False if DynamoDB cannot change the table yet, because it is still making it.
+    """
     try:
         setting.write(target, wanted)
     except ClientError as error:

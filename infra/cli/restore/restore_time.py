@@ -14,7 +14,8 @@ SUFFIX: Final = "-at-{:%Y%m%dT%H%M%SZ}"
 """The format of the template's parameter TableSuffix."""
 FORM: Final = "as 2026-11-29T12:00:00Z, `2h ago`, or latest"
 NAME_CHARS_MAX: Final = 255
-"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+"""The longest name of a table:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 """
 
 
@@ -30,7 +31,10 @@ class Window:
 
     @classmethod
     def of(cls, descriptions: Iterable[Any]) -> "Window":
-        """Return the common window of several tables' ``PointInTimeRecoveryDescription``."""
+        """Return the period to which all of several tables can be restored.
+
+        ``descriptions`` are the tables' ``PointInTimeRecoveryDescription``.
+        """
         rows = list(descriptions)
         earliest = max(row["EarliestRestorableDateTime"] for row in rows)
         latest = min(row["LatestRestorableDateTime"] for row in rows)
@@ -47,7 +51,8 @@ class Window:
 def moment(text: str, now: datetime) -> datetime | None:
     """Return the time in ``text``, or None for ``latest``.
 
-    Raises OperatorError for a time in the future.
+    ``text`` is for example ``2026-11-29T12:00:00Z`` or ``2h ago``. Raises OperatorError if it is
+    not a time, or if the time is in the future.
     """
     if text == LATEST:
         return None

@@ -13,7 +13,7 @@ from infra.cli.restore.restoration import describe
 from infra.cli.target import TargetStack
 
 PREFIX: Final = "key#"
-"""The rows that look up a presented key: functions/billing/keys/holders.py."""
+"""The prefix of the rows that exist for each valid API key: functions/billing/keys/holders.py."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,7 +37,7 @@ def revived(old: TargetStack, new: TargetStack) -> list[Revived]:
 
 
 def revoke_again(new: TargetStack, found: list[Revived]) -> None:
-    """Revoke the keys. Idempotent: keys that are revoked already stay so."""
+    """Revoke these API keys in the tables of ``new``. A revoked key stays revoked."""
     books = new.books()
     for key in found:
         books.store.deadline.begin()

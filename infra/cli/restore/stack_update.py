@@ -16,7 +16,9 @@ from infra.deploy.waiting import wait
 
 CHANGE_SET: Final = "switch-{:%Y%m%d%H%M%S}"
 CAPABILITIES: Final = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
-"""The template has roles without names, and SAM's transform."""
+"""What CloudFormation must be allowed to do: create roles without names, and expand SAM's
+transform.
+"""
 
 
 def change_parameter(client: Any, stack: str, name: str, value: str) -> bool:

@@ -14,8 +14,9 @@ from typing import Any, Final
 INDEXES: Final = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
 INDEX_MEMBERS: Final = ("KeySchema", "Projection")
 RESERVED: Final = "aws:"
-"""CloudFormation's own tags begin with it. Only AWS may write those:
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Tagging.html"""
+"""The prefix of CloudFormation's own tags. Only AWS may write tags with it:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Tagging.html
+"""
 ON: Final = ("ENABLED", "ENABLING")
 
 
@@ -55,7 +56,10 @@ def differing(original: Table, other: Table) -> list[Setting]:
 
 
 def missing_indexes(original: Table, other: Table) -> list[str]:
-    """Return the original's indexes that the other table lacks or has with other keys."""
+    """Return the names of the original's indexes that ``other`` does not have.
+
+    An index with other keys or attributes counts as missing.
+    """
     there = _indexes(other)
     return sorted(name for name, row in _indexes(original).items() if there.get(name) != row)
 
@@ -135,8 +139,9 @@ def _expiry(table: Table) -> str:
 
 
 def _set_expiry(table: Table, wanted: str) -> None:
-    """Set the time to live. DynamoDB refuses a second change within an hour.
+    """Set the attribute of the time to live. ``wanted`` "" switches expiry off.
 
+    DynamoDB refuses a second change within an hour:
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTimeToLive.html
     """
     attribute = wanted or _expiry(table)
@@ -170,4 +175,4 @@ SETTINGS: Final = (
     Setting("tags", _tags, _tag),
     Setting("deletion protection", _protection, _protect),
 )
-"""In the order in which they are copied."""
+"""The settings that a restored table gets from the original, in this order."""

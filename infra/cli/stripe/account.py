@@ -21,10 +21,10 @@ _NOT_FOUND: Final = 404
 
 
 class KeyRefusedError(Exception):
-    """Stripe does not know the key, or the key lacks a permission."""
+    """Raised if Stripe does not know our secret key, or if the key lacks a permission."""
 
     def __init__(self, status: int, message: str) -> None:
-        """``status`` is 401 for an unknown key, 403 for a restricted one."""
+        """``status`` is 401 for an unknown key, 403 for a key without the permission."""
         super().__init__(message)
         self.is_unknown = status == _UNAUTHORIZED
 
@@ -61,9 +61,10 @@ class AccountAtStripe:
     def undelivered(
         self, since: int, types: tuple[str, ...], until: int = 0
     ) -> list[Mapping[str, Any]]:
-        """Return at most a thousand events that an endpoint has not accepted, newest first.
+        """Return events that at least one endpoint has not accepted, newest first.
 
-        ``until`` 0 is now. https://docs.stripe.com/webhooks/process-undelivered-events
+        There are at most a thousand, of the given types, between ``since`` and ``until`` (in Unix
+        seconds; ``until`` 0 is now). https://docs.stripe.com/webhooks/process-undelivered-events
         """
         asked = {"delivery_success": "false", "created[gte]": str(since)}
         if until:
@@ -94,7 +95,11 @@ class AccountAtStripe:
         self._try(name, {"topup_doctor": "true"})
 
     def _try(self, name: str, asked: Mapping[str, str]) -> None:
-        """Send a request that Stripe refuses for what it asks, if not for the key."""
+        """Send a request that is invalid on purpose, so that Stripe does nothing.
+
+        Raises KeyRefusedError if Stripe refuses the secret key rather than the request. ``name`` is
+        the path below /v1/.
+        """
         url = f"{self.api_base}/v1/{name}"
         answer = httpx.post(
             url,

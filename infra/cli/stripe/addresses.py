@@ -1,10 +1,12 @@
-"""Chooses the address of the webhook that Stripe gets, among those of the stack."""
+"""Chooses which of the stack's addresses Stripe gets for the webhook."""
 
 from collections.abc import Mapping
 from typing import Final
 
 OUTPUT_URLS: Final = ("WebhookFunctionUrl", "WebhookUrl")
-"""Stripe gets the first that the stack has. Some regions have no Function URLs."""
+"""The stack's outputs with the webhook's addresses. Stripe gets the first that the stack has,
+because some regions have no function URLs.
+"""
 
 
 def same_url(one: str, other: str) -> bool:

@@ -1,11 +1,10 @@
-"""Plans the changes at Stripe after which one endpoint leads to this stack and fits.
+"""Plans the changes at Stripe that give this stack exactly one right webhook endpoint.
 
-An endpoint's API version cannot be changed, and its secret is shown only when it is made
+An endpoint's API version cannot be changed, and its secret is shown only when it is created
 (https://docs.stripe.com/api/webhook_endpoints/object). An endpoint with another version or an
 unknown secret is replaced, in an order in which no delivery is refused or lost (``endpoints.py``).
-The secrets are stored in one document,
-``{"secrets": ["whsec_..."], "endpoints": {"we_...": fingerprint}}``. The functions read ``secrets``
-alone.
+The secrets are stored in one document, ``{"secrets": ["whsec_..."], "endpoints": {"we_...":
+fingerprint}}``. The functions read only ``secrets``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +18,10 @@ from infra.cli.stripe.endpoint_settings import DEPLOYMENT, MARK, Wanted
 from infra.cli.stripe.stored_secrets import Kept
 
 SINCE: Final = "topup_since"
-"""In an endpoint's metadata: since when it gets every event, in Unix seconds.
+"""A name in an endpoint's metadata. The value is the Unix second since which the endpoint gets
+every event.
 
-Its predecessor delivers the older ones.
+Older events are delivered by the endpoint that it replaced.
 """
 
 
@@ -29,8 +29,9 @@ Its predecessor delivers the older ones.
 class Plan:
     """The changes at Stripe: one endpoint is created or changed, then others are disabled.
 
-    The webhook refuses the deliveries of ``refused`` endpoints. ``replaced`` endpoints are disabled
-    once they have delivered the events older than ``since``.
+    ``refused`` endpoints are disabled at once, because the stack lacks their signing secrets and so
+    refuses their deliveries. ``replaced`` endpoints are disabled once they have delivered the
+    events older than ``since``.
     """
 
     make: bool = False
@@ -69,10 +70,10 @@ def plan(
     *,
     roll: bool = False,
 ) -> Plan:
-    """Return the changes after which exactly one endpoint leads to this stack and fits.
+    """Return the changes that give this stack exactly one endpoint, with the right settings.
 
-    ``rows`` are all endpoints of the account, ``urls`` the stack's addresses. ``roll`` replaces an
-    endpoint that fits.
+    ``rows`` are all endpoints of the account, ``urls`` the stack's addresses. With ``roll`` even an
+    endpoint that is right is replaced.
     """
     urls = urls | {wanted.url.rstrip("/")} - {""}
     ours = [row for row in rows if _is_ours(row, urls, wanted, kept)]
@@ -93,16 +94,21 @@ def plan(
 
 
 def _best(ours: Sequence[Mapping[str, Any]], kept: Kept) -> Mapping[str, Any] | None:
-    """Return the endpoint to keep: of those that fit, an enabled one, the newest."""
+    """Return the endpoint to keep, or None.
+
+    It must have our API version and a stored signing secret. An enabled one is preferred, then the
+    newest.
+    """
     known = [row for row in ours if kept.knows(row["id"])]
     fitting = [row for row in known if row["api_version"] == API_VERSION]
     return max(fitting, key=lambda row: (row["status"] == "enabled", row["created"]), default=None)
 
 
 def _is_ours(row: Mapping[str, Any], urls: set[str], wanted: Wanted, kept: Kept) -> bool:
-    """Return whether the endpoint leads here, or this deployment made it.
+    """Return whether the endpoint leads to this stack, or was made by this deployment.
 
-    An endpoint from before deployments had ids is identified by its mark and its secret together.
+    An older endpoint's metadata has no deployment id. It is ours if its metadata has one of our
+    addresses and its signing secret is stored.
     """
     if str(row["url"]).rstrip("/") in urls:
         return True
@@ -113,10 +119,10 @@ def _is_ours(row: Mapping[str, Any], urls: set[str], wanted: Wanted, kept: Kept)
 
 
 def _change(row: Mapping[str, Any], urls: set[str], wanted: Wanted) -> dict[str, Any]:
-    """Return the parameters to change.
+    """Return the parameters with which to update the endpoint ``row``, {} if it is right.
 
-    An address on another domain is kept. The address of an earlier stack of this deployment is
-    dead, and is replaced.
+    A URL on the seller's own domain is kept. The URL of an earlier stack of this deployment no
+    longer answers, and is replaced.
     """
     url = str(row["url"])
     leads_here = url.rstrip("/") in urls or row["metadata"].get(MARK) in wanted.marks

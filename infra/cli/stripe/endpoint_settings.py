@@ -9,14 +9,18 @@ from billing.stripe_api.connection import API_VERSION
 from billing.stripe_api.events import SUBSCRIBED
 
 MARK: Final = "topup_webhook_url"
-"""In an endpoint's metadata: the stack's own address.
+"""A name in an endpoint's metadata. The value is the address of the stack that made the endpoint.
 
-A local stack's is localhost, as on every machine, so it proves nothing by itself.
+Every local stack has the address localhost, so there the value alone does not identify the stack.
 """
 DEPLOYMENT: Final = "topup_deployment"
-"""In an endpoint's metadata: the deployment's id. It identifies an endpoint on another domain."""
+"""A name in an endpoint's metadata. The value is the deployment's id, which identifies an endpoint
+even if its URL is on another domain.
+"""
 CHOSEN: Final = "topup_chosen_url"
-"""In an endpoint's metadata: the address that --webhook-url chose. A later run keeps it."""
+"""A name in an endpoint's metadata. The value is the address that --webhook-url gave, which later
+runs keep.
+"""
 GIVEN: Final = re.compile(r"^https://[^/]+\.(lambda-url|execute-api)\.")
 """An address that AWS assigned: https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html
 and https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-publish.html."""
@@ -45,13 +49,17 @@ class Wanted:
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """Return the marks that an endpoint of this stack can have. A new one gets the last."""
+        """Return the addresses that an endpoint of this stack may have in its metadata (MARK).
+
+        A new endpoint gets the last one.
+        """
         return (self.own_url, *self.other_urls)
 
     def url_of(self, row: Mapping[str, Any]) -> str:
-        """Return the address that an endpoint should have.
+        """Return the URL that the endpoint ``row`` should have.
 
-        An address that the operator chose is kept. An address of AWS's becomes our own.
+        A URL that the operator chose, or that is on another domain than AWS's, is kept. An address
+        that AWS assigned is replaced by the stack's own.
         """
         if self.url:
             return self.url
@@ -73,9 +81,9 @@ class Wanted:
         }
 
     def of_kept(self, url: str) -> dict[str, Any]:
-        """Return the parameters that can be changed later.
+        """Return the parameters of an endpoint that can be changed later.
 
-        https://docs.stripe.com/api/webhook_endpoints/update
+        ``url`` is the address to set. https://docs.stripe.com/api/webhook_endpoints/update
         """
         metadata = {"topup_stack": self.stack, MARK: self.marks[-1]}
         if self.url:

@@ -21,7 +21,9 @@ from infra.cli.stripe.stored_secrets import Kept
 RETRIED_SECONDS: Final = 3 * 86_400
 """Stripe stops retrying after this: https://docs.stripe.com/webhooks#automatic-retries"""
 MARGIN_SECONDS: Final = 5
-"""Clocks are compared in whole seconds, and a subscription may take effect with a delay."""
+"""How long after a change of its subscription an endpoint counts as getting every event. Clocks are
+compared in whole seconds, and the change may take effect with a delay.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,11 @@ class Endpoints:
         return ()
 
     def _change(self, name: str, changes: Mapping[str, Any]) -> int:
-        """Change one endpoint. Returns since when it gets every event, 0 if that is unchanged."""
+        """Change one endpoint at Stripe.
+
+        Returns the Unix second from which the endpoint gets every event, or 0 if its subscription
+        was not changed.
+        """
         since, noted = 0, {}
         if "enabled_events" in changes:
             since = self.account.stripes_time() + MARGIN_SECONDS
@@ -68,9 +74,10 @@ class Endpoints:
         return since
 
     def _has_pending(self, since: int) -> bool:
-        """Return whether any endpoint has a pending event that the new one did not get.
+        """Return whether an event from before ``since`` is not delivered yet.
 
-        Stripe does not say which endpoint.
+        Only the replaced endpoints get such events. Stripe does not say which endpoint still has to
+        accept the event, so any event counts.
         """
         oldest = self.account.stripes_time() - RETRIED_SECONDS
         return bool(self.account.undelivered(oldest, SUBSCRIBED, until=since))

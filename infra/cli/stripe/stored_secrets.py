@@ -9,7 +9,9 @@ from typing import Final
 from billing.stripe_api.signatures import usable_secrets
 
 SECRETS_MAX: Final = 4
-"""The newest ones are kept. Older ones sign nothing: Stripe retries an event for three days."""
+"""How many signing secrets are kept, the newest ones. Stripe retries an event for three days only,
+so older secrets no longer sign anything.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,11 @@ class Kept:
 
     @classmethod
     def read(cls, stored: str) -> "Kept":
-        """Return the stored secrets. The value that CloudFormation creates has none."""
+        """Return the secrets in the stored document.
+
+        There are none if ``stored`` is another text, for example the one that CloudFormation
+        creates.
+        """
         try:
             secrets = usable_secrets(stored)
         except ValueError:

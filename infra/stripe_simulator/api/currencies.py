@@ -27,8 +27,10 @@ _BY_MINIMUM: Final = {
 MINIMUM_MINOR: Final = {
     currency: least for least, currencies in _BY_MINIMUM.items() for currency in currencies
 }
-"""https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts"""
+"""The smallest charge by currency, in the minor unit:
+https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+"""
 CURRENCIES: Final = ZERO_DECIMAL | MINIMUM_MINOR.keys() | _OTHERS
 """Most of the currencies that Stripe supports."""
 AMOUNT_MAX: Final = 99_999_999
-"""The largest amount in the minor unit."""
+"""The largest charge in any currency, in the minor unit."""

@@ -47,7 +47,7 @@ def _attach(world: World, name: str, asked: dict[str, Any]) -> Thing:
 
 
 def _list_methods(world: World, _: str, asked: dict[str, Any]) -> Thing:
-    """List saved methods only: those of one customer, or of all.
+    """Return a page of the saved payment methods of one customer, or of all customers.
 
     https://docs.stripe.com/api/payment_methods/list
     """

@@ -26,17 +26,23 @@ class Endpoint:
 
 
 def route(line: str, typed: str, act: Act) -> Endpoint:
-    """Return the endpoint for a line, for example ``GET /v1/charges/{id}``."""
+    """Return the endpoint for a line, for example ``GET /v1/charges/{id}``.
+
+    ``typed`` is the module of the stripe package with the route's parameters.
+    """
     method, _, path = line.partition(" ")
     pattern = re.compile(path.replace("{id}", "(?P<id>[A-Za-z0-9_]+)"))
     return Endpoint(method, path, pattern, typed, act)
 
 
 def getter(kind: str) -> Act:
-    """Return a function that answers one object."""
+    """Return the function of a route that answers one object of this kind."""
     return lambda world, name, _: world.need(kind, name)
 
 
 def lister(kind: str, *names: str) -> Act:
-    """Return a function that answers a page of objects, filtered by the parameters ``names``."""
+    """Return the function of a route that answers a page of objects of this kind.
+
+    The parameters ``names`` filter the objects.
+    """
     return lambda world, _, asked: lists.page(world, kind, asked, lists.matching(asked, names))

@@ -21,9 +21,9 @@ TOO_MANY: Final = 429
 class Fault:
     """A fault of the next ``times`` calls of a route.
 
-    ``after``: the call is carried out, and then its answer is lost: ``status`` is answered instead,
-    or nothing. Without it exactly one of ``status``, ``silence_seconds`` and ``delay_seconds`` is
-    above 0.
+    With ``after``, the call is carried out and its answer is lost. The caller gets ``status``
+    instead, or nothing. Without ``after``, exactly one of ``status``, ``silence_seconds`` and
+    ``delay_seconds`` is above 0.
     """
 
     route: str
@@ -77,9 +77,9 @@ class Faults:
         self._rows[fault.route] = fault
 
     def take(self, request: Request, *, is_replay: bool = False) -> Fault | None:
-        """Return the planned fault of this call and count it, or return None.
+        """Return the fault that is planned for this call, or None. Each call uses up one time.
 
-        A replayed answer can be lost like any other. It is not refused.
+        A replay of a stored answer can be lost like any answer, but is never refused.
         """
         for fault in self._rows.values():
             if is_replay and fault.is_refusal:
@@ -111,7 +111,10 @@ class Silence(Response):
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wait, then close the server's own connection: ASGI has no message for that."""
+        """Wait, then close the connection.
+
+        The server's own transport is closed, because ASGI has no message for that.
+        """
         del scope
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._seconds):

@@ -19,7 +19,7 @@ FIELDS_MAX: Final = 1000
 def parse(text: str) -> dict[str, Any]:
     """Return a form as nested data: ``a[b][0]=c`` and ``a[b][]=c`` become ``{"a": {"b": ["c"]}}``.
 
-    Raises StripeFault for names that contradict each other.
+    Raises StripeFault if a name is malformed, is given twice, or contradicts another.
     """
     try:
         fields = parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX)
@@ -56,7 +56,10 @@ def _insert(tree: dict[str, Any], name: str, value: str) -> None:
 
 
 def _lists(name: str, value: Any) -> Any:
-    """Turn hashes with numeric keys into lists, except metadata: its keys are the caller's."""
+    """Return ``value`` with every dict whose keys are numbers replaced by a list.
+
+    A dict named ``metadata`` stays as it is, because the caller chose its keys.
+    """
     if not isinstance(value, dict):
         return value
     inner = {key: _lists(key, member) for key, member in value.items()}

@@ -14,9 +14,9 @@ HOOKS: Final = "/v1/webhook_endpoints"
 
 
 def _create(world: World, _: str, asked: dict[str, Any]) -> Thing:
-    """Make an endpoint. Its signing secret is in this answer only.
+    """Create a webhook endpoint, and return it with its signing secret.
 
-    https://docs.stripe.com/api/webhook_endpoints/create
+    No later answer has the secret. https://docs.stripe.com/api/webhook_endpoints/create
     """
     rules.check_url("url", asked["url"])
     rules.check_metadata("metadata", asked.get("metadata", {}))

@@ -1,8 +1,8 @@
 """Stores answers under idempotency keys for a day.
 
-What an endpoint answers once it has begun is stored: also a decline (402) and a server error (500).
-What is refused before is not: a wrong key (401), a parameter that fails validation (400), a
-concurrent request under the same key (409), too many requests (429).
+An answer is stored once the endpoint has begun its work, even if it is a decline (402) or a server
+error (500). Earlier refusals are not stored: a wrong secret key (401), a parameter that fails
+validation (400), a concurrent request with the same idempotency key (409), too many requests (429).
 https://docs.stripe.com/api/idempotent_requests
 """
 
@@ -38,16 +38,17 @@ class Answers:
     """The stored answers of one account, by idempotency key."""
 
     def __init__(self, store: Store) -> None:
-        """Share the objects' file, so that an act and its answer are written atomically."""
+        """Use the objects' file, so that a change and its answer are written atomically."""
         self._store, self._db = store, store.db
         for line in _SCHEMA:
             self._db.execute(line)
         self._in_progress: set[str] = set()
 
     def find(self, key: str, asked: str) -> Answer | None:
-        """Return the stored answer, or None.
+        """Return the answer that is stored under the idempotency key ``key``, or None.
 
-        Raises Stripe's 400 for another request under the same key.
+        ``asked`` is the fingerprint of the request. Raises Stripe's 400 if the key was used for a
+        request with another fingerprint.
         """
         asked_for = "SELECT asked, status, content, request_id FROM answers WHERE key = ?"
         row = self._db.execute(asked_for, (key,)).fetchone()
@@ -70,9 +71,9 @@ class Answers:
 
     @contextmanager
     def in_progress(self, key: str) -> Iterator[None]:
-        """Lock the key during a request.
+        """Lock the idempotency key ``key`` during a request.
 
-        Raises Stripe's 409 while a concurrent request has locked it.
+        Raises Stripe's 409 if a concurrent request has locked it.
         """
         if key in self._in_progress:
             message = (

@@ -33,7 +33,9 @@ REDIRECTS: Final = (
     " `automatic_payment_methods[allow_redirects]` to `never` when creating Setup Intents and"
     " Payment Intents."
 )
-"""https://docs.stripe.com/api/payment_intents/create#create_payment_intent-automatic_payment_methods-allow_redirects"""
+"""Stripe's message for a request without ``return_url`` whose payment methods may redirect:
+https://docs.stripe.com/api/payment_intents/create#create_payment_intent-automatic_payment_methods-allow_redirects
+"""
 
 
 def _create(world: World, _: str, asked: dict[str, Any]) -> Thing:
@@ -49,7 +51,7 @@ def _create(world: World, _: str, asked: dict[str, Any]) -> Thing:
 
 
 def _check_amount(asked: dict[str, Any]) -> None:
-    """Check the currency, and that the amount is within Stripe's bounds.
+    """Raise StripeFault for an unknown currency, or an amount out of Stripe's bounds.
 
     https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
     """

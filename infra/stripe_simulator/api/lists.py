@@ -14,7 +14,7 @@ from infra.stripe_simulator.store import Thing
 LIMIT_MAX, LIMIT_USUAL = 100, 10
 EXPAND_DEPTH_MAX: Final = 4
 EVENT_SECONDS: Final = 30 * 86400
-"""https://docs.stripe.com/api/events/list: going back up to 30 days."""
+"""How long events are listed, 30 days: https://docs.stripe.com/api/events/list"""
 URLS: Final = {
     "checkout.session": "/v1/checkout/sessions",
     "payment_intent": "/v1/payment_intents",
@@ -37,7 +37,7 @@ _EXPANDABLE: Final = {
     "failure_balance_transaction": "balance_transaction",
 }
 _WHOLE: Final = ("balance_transactions",)
-"""These are complete objects already. Expanding them is allowed and changes nothing."""
+"""Attributes that hold complete objects already. Expanding them is allowed and changes nothing."""
 
 
 def page(world: World, kind: str, asked: dict[str, Any], wanted: Callable[[Thing], bool]) -> Thing:
@@ -47,7 +47,10 @@ def page(world: World, kind: str, asked: dict[str, Any], wanted: Callable[[Thing
 
 
 def matching(asked: dict[str, Any], names: Iterable[str]) -> Callable[[Thing], bool]:
-    """Return a filter for objects whose attributes equal the given parameters."""
+    """Return a function that says whether an object matches the parameters ``asked``.
+
+    It matches if its attributes equal those of the parameters ``names`` that are given.
+    """
     filters = {name: asked[name] for name in names if name in asked}
     return lambda row: all(row.get(name) == value for name, value in filters.items())
 
@@ -88,7 +91,11 @@ def line_items(world: World, session_id: str, asked: dict[str, Any]) -> Thing:
 
 
 def _window(world: World, kind: str, asked: dict[str, Any]) -> Iterator[Thing]:
-    """Yield the objects beyond the cursor: newest first, or oldest first with ``ending_before``."""
+    """Yield the objects of a kind beyond the cursor in ``asked``, or all without a cursor.
+
+    They are newest first, or oldest first with ``ending_before``. Raises StripeFault for two
+    cursors, or for an unknown one.
+    """
     cursors = [name for name in ("starting_after", "ending_before") if name in asked]
     if len(cursors) > 1:
         message = "You may only specify one of these parameters: ending_before, starting_after."
@@ -126,7 +133,11 @@ def _created(row: Thing, asked: dict[str, Any]) -> bool:
 
 
 def expand(world: World, thing: Thing, wishes: list[str]) -> Thing:
-    """Replace ids in an answer by their objects. In a list, paths begin below ``data``."""
+    """Return ``thing`` with the ids at the paths ``wishes`` replaced by the objects.
+
+    A path is for example ``payment_intent.latest_charge``. In a list each path begins with
+    ``data``.
+    """
     for wish in wishes:
         path = wish.split(".")
         if len(path) > EXPAND_DEPTH_MAX:

@@ -39,10 +39,11 @@ _ORDER: Final = ("extra_forbidden", "missing")
 
 
 def check(module: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters with their types. Raises StripeFault with Stripe's message.
+    """Return the parameters, converted to their types.
 
     ``module`` is the module of the stripe package that declares them, for example
-    ``checkout._session_create_params``.
+    ``checkout._session_create_params``. Raises StripeFault, with Stripe's message, for a parameter
+    that is unknown, missing or of a wrong type.
     """
     try:
         return dict(_adapter(module).validate_python(given))
@@ -70,7 +71,11 @@ _SCALARS: Final[dict[Any, Any]] = {
 
 @cache
 def _adapter(module: str) -> TypeAdapter[Any]:
-    """Make the adapter at an endpoint's first call: a session alone has about 300 types."""
+    """Return the pydantic adapter that checks the parameters of a module.
+
+    It is made at the first call of an endpoint, and then kept, because making it is slow. A session
+    alone has about 300 types.
+    """
     loaded = importlib.import_module(f"stripe.params.{module}")
     words = module.rpartition(".")[2].strip("_").split("_")
     return TypeAdapter(_strict(getattr(loaded, "".join(word.capitalize() for word in words))))
@@ -78,7 +83,7 @@ def _adapter(module: str) -> TypeAdapter[Any]:
 
 @cache
 def _strict_dict(declared: type) -> type:
-    """Return a TypedDict that allows no other keys."""
+    """Return a copy of the TypedDict ``declared`` that allows no other keys."""
     loaded = importlib.import_module(declared.__module__)
     names = {
         **vars(typing),
@@ -110,9 +115,10 @@ def _strict(hint: Any) -> Any:
 
 
 def _members(inner: tuple[Any, ...]) -> list[Any]:
-    """Drop the library's own object type, and ``str`` beside an enumeration.
+    """Return the members of a union type that Stripe itself accepts.
 
-    An enumeration of the empty string alone does not count.
+    The stripe package's own object type is left out, and so is ``str`` in a union with an
+    enumeration. A Literal of "" alone is not an enumeration.
     """
     kept = [member for member in inner if get_origin(member) is not UntypedStripeObject]
     named = {
@@ -122,7 +128,10 @@ def _members(inner: tuple[Any, ...]) -> list[Any]:
 
 
 def _fault(error: ValidationError) -> StripeFault:
-    """Return Stripe's first complaint: unknown, then missing, then the innermost wrong type."""
+    """Return Stripe's error for the most important one of pydantic's errors.
+
+    An unknown parameter comes first, then a missing one, then the most deeply nested wrong type.
+    """
     row = min(
         error.errors(),
         key=lambda row: (

@@ -21,7 +21,7 @@ _NOT_SIMULATED: Final = {
     "customer_account": "account",
     "payment_method_configuration": "payment_method_configuration",
 }
-"""Parameters that name objects which this simulator does not have: Stripe's 404 is the answer."""
+"""Parameters that name objects which this simulator lacks. Its answer to them is Stripe's 404."""
 
 
 def check_session(store: Store, asked: dict[str, Any]) -> None:
@@ -51,8 +51,9 @@ def check_session(store: Store, asked: dict[str, Any]) -> None:
 
 
 def _check_customer(store: Store, asked: dict[str, Any]) -> None:
-    """Check the customer, beside whom neither an email nor a new customer can be asked for.
+    """Raise StripeFault for an unknown customer, or for parameters that exclude a customer.
 
+    They are ``customer_email`` and ``customer_creation``.
     https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-customer
     """
     if "customer" not in asked:
@@ -128,8 +129,9 @@ def _check_price(param: str, price: dict[str, Any]) -> None:
 
 
 def _check_total(items: list[dict[str, Any]]) -> None:
-    """Check the items' currency and total. 0 is allowed, but no other amount below the minimum.
+    """Raise StripeFault for items with several currencies, or with a wrong total.
 
+    A total of 0 is allowed, but no other total below the currency's minimum.
     https://docs.stripe.com/payments/checkout/no-cost-orders
     """
     if len(items) > LINE_ITEMS_MAX:

@@ -90,7 +90,10 @@ class _Pages:
         return HTMLResponse(_page("Receipt", body))
 
     def _session(self, request: Request) -> Thing | None:
-        """Return the session, expired if its time is over, or None."""
+        """Return the session that the path names, or None for an unknown one.
+
+        Sessions whose time is over are expired first.
+        """
         purchases.expire_overdue(self._world)
         return self._world.store.get("checkout.session", request.path_params["id"])
 
@@ -112,7 +115,10 @@ def _heading(session: Thing, items: list[Thing]) -> str:
 
 
 def _rows(items: list[Thing]) -> str:
-    """Return the list of items, or "" for a single one: its price is in the heading."""
+    """Return the items as an HTML list, or "" for one item of quantity 1.
+
+    The price of such an item is in the heading.
+    """
     rows = [_row(item) for item in items if item["quantity"] > 1 or len(items) > 1]
     return f"<ul>{''.join(rows)}</ul>" if rows else ""
 
@@ -147,6 +153,8 @@ def _button(way: str, text: str) -> str:
 def _return_url(session: Thing) -> str:
     """Return the address that the buyer returns to.
 
+    It is the session's ``success_url`` after the payment, or if there is no ``cancel_url``.
+    Otherwise it is the ``cancel_url``.
     https://docs.stripe.com/payments/checkout/custom-success-page
     """
     paid = session["status"] == "complete"

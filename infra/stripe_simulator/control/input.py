@@ -54,7 +54,10 @@ def one_of(body: Body, name: str, *allowed: str) -> str:
 
 
 def amount_in(body: Body, *beside: str) -> int | None:
-    """Return the amount in minor units, or None where there is none."""
+    """Return the amount in the body, in minor units, or None if there is none.
+
+    ``beside`` are the other allowed members.
+    """
     check_members(body, "amount", *beside)
     return whole_number(body["amount"], "amount") if "amount" in body else None
 
@@ -67,7 +70,7 @@ def whole_number(value: object, name: str) -> int:
 
 
 def behaviours_in(body: Body) -> list[str]:
-    """Return what the next off-session charges of a card become. The list may be empty."""
+    """Return the outcomes for the next off-session charges of a card. The list may be empty."""
     check_members(body, "next")
     words = body.get("next")
     if not isinstance(words, list) or not all(word in cards.BEHAVIOURS for word in words):
@@ -97,10 +100,10 @@ def delivery_options_in(body: Body, present: DeliveryOptions) -> DeliveryOptions
 
 
 def fault_in(body: Body) -> Fault:
-    """Return the fault in the body. Raises BadInputError unless it is of one kind.
+    """Return the fault that the body describes. Raises BadInputError for a wrong body.
 
-    Exactly one of status, timeout and delay must be above 0, or at most one of the first two beside
-    ``after``.
+    Without ``after``, exactly one of ``status``, ``timeout`` and ``delay`` must be above 0. With
+    ``after``, at most one of ``status`` and ``timeout`` may be.
     """
     check_members(body, "route", "times", "status", "timeout", "delay", "after")
     route, times = body.get("route"), whole_number(body.get("times", 1), "times")
@@ -122,9 +125,11 @@ def fault_in(body: Body) -> Fault:
 
 
 def _is_one_fault(status: float, silence: float, delay: float, *, after: bool) -> bool:
-    """Return whether these go together.
+    """Return whether these values describe one fault.
 
-    A lost answer may be silent, or have a status of its own.
+    Without ``after``, exactly one value must be above 0. With ``after``, the call is carried out
+    and its answer is lost. The caller then gets silence or a ``status``, but not both, and no
+    ``delay``.
     """
     if after:
         return not delay and not (status and silence)

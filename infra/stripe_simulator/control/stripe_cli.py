@@ -44,7 +44,8 @@ Act = Callable[[Request, Body], Body]
 class Session:
     """The session of one running `stripe listen`.
 
-    ``acknowledged`` has a signal for each conversation, set when the CLI acknowledges the event.
+    ``acknowledged`` has an asyncio.Event for each delivery under way, by its conversation id. It is
+    set when the CLI acknowledges the event.
     """
 
     target: WebhookTarget
@@ -79,14 +80,20 @@ def _api(simulator: Simulator, act: Act) -> Callable[[Request], Awaitable[Respon
 
 
 class _Sessions:
-    """The sessions of one simulator. They end when it stops, and the CLI asks for a new one."""
+    """The CLI's sessions of one simulator.
+
+    Sessions end when the simulator stops. The CLI then asks for a new one.
+    """
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
         self._sessions: dict[str, Session] = {}
 
     def create(self, _: Request, asked: Body) -> Body:
-        """Make a session. A device keeps its signing secret from one session to the next."""
+        """Create a session, and return what the CLI needs to open its WebSocket.
+
+        All sessions of one device have the same signing secret.
+        """
         device = _device(asked)
         world = self._simulator.world
         secret = self._secret(f"stripecli:{device}")
@@ -111,7 +118,7 @@ class _Sessions:
     def resend(self, request: Request, asked: Body) -> Body:
         """Send an event again, for `stripe events resend`, and return it.
 
-        It goes to the named endpoint, or else to every session that listens.
+        The event goes to the named endpoint, or else to every CLI session that listens.
         """
         event = self._simulator.world.need("event", request.path_params["id"])
         deliveries = self._simulator.deliveries
@@ -134,7 +141,10 @@ class _Sessions:
         return listening
 
     async def listen(self, socket: WebSocket) -> None:
-        """Serve one connection of the CLI. It gets the events that happen while it is open."""
+        """Serve one connection of the CLI.
+
+        The CLI gets the events that happen while the connection is open.
+        """
         session = self._sessions.get(socket.headers.get("websocket-id", ""))
         if session is None or not session.target.url.endswith(f"/{socket.path_params['id']}"):
             denial = JSONResponse({"error": {"message": "Unknown WebSocket ID."}}, 401)
@@ -154,7 +164,7 @@ class _Sessions:
             self._simulator.deliveries.forget(session.target.name)
 
     def _given(self) -> list[WebhookTarget]:
-        """Return the endpoints that were not made by the API."""
+        """Return the endpoints from the settings and the CLI's sessions, without the API's own."""
         targets = self._simulator.deliveries.targets.values()
         return [target for target in targets if not target.endpoint_id]
 
@@ -180,7 +190,10 @@ class _Sessions:
 
 
 def _device(asked: Body) -> str:
-    """Return the device's name. Raises StripeFault for a session that cannot be made."""
+    """Return the device's name in a request for a session.
+
+    Raises StripeFault if there is no name, or if the CLI does not ask for webhooks.
+    """
     device = str(asked.get("device_name", ""))
     if not device:
         message = "Missing required param: device_name."

@@ -7,7 +7,9 @@ from typing import Final
 from infra.stripe_simulator.store import Store
 
 KEPT_SECONDS: Final = 3 * 86400
-"""Stripe retries for up to three days. https://docs.stripe.com/webhooks#retries"""
+"""How long a delivery is retried. Stripe retries for up to three days:
+https://docs.stripe.com/webhooks#retries
+"""
 _SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS pending_deliveries
     (number INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT, target_name TEXT,
@@ -34,19 +36,19 @@ class PendingDelivery:
 class DeliveryQueue:
     """The pending deliveries.
 
-    One ends when it succeeds, is given up, or its endpoint is deleted.
+    A delivery is removed when it succeeds, when it is given up, or when its endpoint is deleted.
     """
 
     def __init__(self, store: Store) -> None:
-        """Share the objects' file, so that an event and its deliveries are written atomically."""
+        """Use the objects' file, so that an event and its deliveries are written atomically."""
         self._store, self._db = store, store.db
         for line in _SCHEMA:
             self._db.execute(line)
 
     def add(self, event_id: str, target_name: str, due: float, *, counts: bool) -> None:
-        """Add a delivery.
+        """Add a delivery of an event to an endpoint, to be sent at the time ``due``.
 
-        With ``counts`` the event's ``pending_webhooks`` includes it until it succeeds.
+        With ``counts`` the event's ``pending_webhooks`` includes the delivery until it succeeds.
         """
         row = (event_id, target_name, due, counts, self._store.time())
         self._db.execute(_ADD, row)
@@ -62,7 +64,7 @@ class DeliveryQueue:
         return [PendingDelivery(*row) for row in rows]
 
     def busy(self, targets: Collection[str]) -> bool:
-        """Return whether any delivery is due, or has not been tried yet."""
+        """Return whether any delivery to ``targets`` is due, or has not been tried yet."""
         marks = _marks(targets)
         # S608: the marks are question marks alone.
         asked = f"""SELECT 1 FROM pending_deliveries
@@ -92,7 +94,11 @@ class DeliveryQueue:
             self._remove(delivery)
 
     def failed(self, delivery: PendingDelivery, pauses_seconds: tuple[float, ...]) -> None:
-        """Set the time of the next attempt. After the last attempt, give up."""
+        """Set the time of the next attempt after a failed one.
+
+        ``pauses_seconds`` has the pause after each attempt. When no pause is left, the delivery is
+        removed.
+        """
         if delivery.tries >= len(pauses_seconds):
             self._remove(delivery)
             return

@@ -21,7 +21,7 @@ from infra.stripe_simulator.settings import Timing, WebhookTarget
 from infra.stripe_simulator.store import Store, Thing
 
 IN_FLIGHT_MAX: Final = 16
-"""Concurrent deliveries: the embedded AWS starts a process of 60 MB for each."""
+"""The most concurrent deliveries. The embedded AWS starts a process of 60 MB for each."""
 ATTEMPTS_KEPT: Final = 2000
 REORDER_SECONDS_MAX: Final = 0.3
 """The longest delay by which a delivery is held back so that later ones overtake it."""
@@ -37,7 +37,11 @@ def tls() -> ssl.SSLContext:
 
 @dataclass(slots=True)
 class DeliveryOptions:
-    """Options for the next deliveries. ``drop`` and ``duplicate`` are probabilities."""
+    """Options for the next deliveries.
+
+    ``drop`` and ``duplicate`` are probabilities. ``reorder`` shuffles the deliveries, and ``pause``
+    stops them.
+    """
 
     drop: float = 0
     duplicate: float = 0
@@ -46,7 +50,10 @@ class DeliveryOptions:
 
 
 class Deliveries:
-    """Sends one simulator's webhooks in the background, from ``start`` or the first event."""
+    """Sends one simulator's webhooks in the background.
+
+    Sending begins when ``start`` is called, or with the first event.
+    """
 
     def __init__(self, store: Store, timing: Timing) -> None:
         """Deliveries that an earlier run left are sent after ``start``."""
@@ -67,8 +74,8 @@ class Deliveries:
     def post(self, event: Thing, *, again: bool = False) -> None:
         """Queue the event for every subscribed endpoint, under the present options.
 
-        ``again`` is true for an event that was resent by hand. Its success does not count for an
-        automatic delivery.
+        ``again`` is true for an event that was resent by hand. Such a delivery does not change the
+        event's ``pending_webhooks``.
         """
         for target in self.subscribed(event["type"]):
             if random.random() < self.options.drop:  # noqa: S311 - chance, not a secret

@@ -12,15 +12,16 @@ from infra.stripe_simulator.store import Thing
 
 
 def succeed(world: World, intent: Thing, method: Thing) -> Thing:
-    """Charge the method. Returns the intent, which has succeeded."""
+    """Charge the payment method, and return the intent, which has succeeded."""
     charge = charges.charge(world.store, intent, world.base_url, method, "succeeded")
     return complete(world, intent, add_to_balance(world, charge), method)
 
 
 def decline(world: World, intent: Thing, method: Thing, word: str) -> Thing:
-    """Fail to charge the method. Returns Stripe's error object, with the intent in it.
+    """Fail to charge the payment method for the reason ``word``, a key of DECLINES.
 
-    The intent asks for another payment method.
+    Returns Stripe's error object with the intent in it. The intent then asks for another payment
+    method.
     """
     why = DECLINES[word]
     found = charges.charge(world.store, intent, world.base_url, method, "failed", decline=why)
@@ -49,9 +50,10 @@ def settle(world: World, intent: Thing) -> Thing:
 
 
 def settle_as_failed(world: World, intent: Thing, word: str = "") -> Thing:
-    """Let a processing charge fail.
+    """Let a processing charge fail. Returns Stripe's error object with the intent in it.
 
-    A card fails with the decline ``word``, a bank debit with its own.
+    ``word`` is the reason of a card's decline, a key of DECLINES. It is "" for a bank debit, which
+    fails for insufficient funds.
     """
     charge = world.need("charge", intent["latest_charge"])
     method = world.need("payment_method", charge["payment_method"])
@@ -70,7 +72,10 @@ def settle_as_failed(world: World, intent: Thing, word: str = "") -> Thing:
 
 
 def add_to_balance(world: World, charge: Thing) -> Thing:
-    """Add the charge to the balance, less 2.9 % and 30 cents. https://stripe.com/pricing."""
+    """Add the charge to the seller's balance, less the fee, and return the charge.
+
+    The fee is 2.9 % and 30 cents: https://stripe.com/pricing.
+    """
     fee = charge["amount"] * 29 // 1000 + 30
     amount = charge["amount"]
     row = world.store.put(money.balance_row(world.store, charge, amount, "charge", fee))
@@ -80,8 +85,8 @@ def add_to_balance(world: World, charge: Thing) -> Thing:
 def complete(world: World, intent: Thing, charge: Thing, method: Thing) -> Thing:
     """Send the events that the charge and the intent have succeeded. Returns the intent.
 
-    A card that was to be saved is attached in between. Stripe promises no order of events:
-    https://docs.stripe.com/webhooks#event-ordering
+    A card that was to be saved is attached between the two events. Stripe promises no order of
+    events: https://docs.stripe.com/webhooks#event-ordering
     """
     world.happened("charge.succeeded", charge)
     _keep(world, intent, method)
@@ -93,9 +98,9 @@ def complete(world: World, intent: Thing, charge: Thing, method: Thing) -> Thing
 
 
 def _keep(world: World, intent: Thing, method: Thing) -> None:
-    """Save the method to the intent's customer where the seller asked for that.
+    """Save the payment method to the intent's customer, if the seller asked for that.
 
-    Without a customer it cannot be used again.
+    Otherwise the method is used up, because a method without a customer works only once.
     https://docs.stripe.com/payments/save-during-payment
     """
     method = world.need("payment_method", method["id"])
@@ -110,9 +115,10 @@ def _keep(world: World, intent: Thing, method: Thing) -> None:
 
 
 def fail(world: World, intent: Thing, charge: Thing, method: Thing, word: str) -> Thing:
-    """Send the event that the charge has failed.
+    """Record that the charge has failed, and send the events.
 
-    Returns Stripe's error object with the intent in it.
+    Returns Stripe's error object with the intent in it. ``word`` is the reason of a card's decline,
+    a key of DECLINES, or "" for a bank debit.
     """
     world.happened("charge.failed", charge)
     if not method["customer"]:

@@ -9,21 +9,23 @@ from typing import Final, Literal
 Authentication = Literal["never", "always", "unless_set_up", "on_session"]
 """When the bank asks the customer to authenticate.
 
-https://docs.stripe.com/testing#three-ds-cards
+``unless_set_up``: except off session with a card that is set up for it. ``on_session``: only while
+the customer is present. https://docs.stripe.com/testing#three-ds-cards
 """
 SUCCEED: Final = "succeed"
 AUTHENTICATE: Final = "authenticate"
 AUTHENTICATION_REQUIRED: Final = "authentication_required"
 NOT_HANDLED: Final = "authentication_not_handled"
 PROCESSING: Final = {"processing_then_succeed": "succeeded", "processing_then_fail": "failed"}
-"""How a charge ends that is ``processing`` first."""
+"""The final status of a charge that is ``processing`` first, by the name of its behaviour."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decline:
-    """The bank's reason for a decline. ``code`` is the error's; "" leaves it out.
+    """The bank's reason for a decline.
 
-    https://docs.stripe.com/error-codes and https://docs.stripe.com/declines/codes
+    The attributes have the names of those of Stripe's error object. The object lacks an attribute
+    that is "". https://docs.stripe.com/error-codes and https://docs.stripe.com/declines/codes
     """
 
     code: str
@@ -88,7 +90,7 @@ BEHAVIOURS: Final = (
     "lost_card",
     *PROCESSING,
 )
-"""What the control API can make the next off-session charges of a card become."""
+"""The outcomes that the control API can give the next off-session charges of a card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,11 @@ class TestCard:
     funding: str = "credit"
 
     def verdict(self, *, off_session: bool, is_set_up: bool) -> str:
-        """Return the outcome of an attempt, or ``authenticate`` where the customer must."""
+        """Return what an attempt to charge this card leads to.
+
+        It is ``succeed``, a key of DECLINES, or ``authenticate`` if the customer must authenticate.
+        ``is_set_up`` is true if the customer has agreed to off-session charges of the card.
+        """
         must = {
             "never": False,
             "always": True,
@@ -118,9 +124,9 @@ class TestCard:
 
 
 def _refused(token: str, number: str, outcome: str) -> TestCard:
-    """Return a card that cannot be attached to a customer.
+    """Return a test card whose charges are declined, and which no customer can save.
 
-    https://docs.stripe.com/testing#declined-payments
+    ``outcome`` is the reason, a key of DECLINES. https://docs.stripe.com/testing#declined-payments
     """
     return TestCard(token, number, outcome, attachable=False)
 
@@ -165,7 +171,7 @@ _CARDS: Final = (
 )
 CARDS: Final = {card.token: card for card in _CARDS}
 NUMBERS: Final = {card.number: card for card in _CARDS}
-"""By the number that is typed into a form: https://docs.stripe.com/testing#cards."""
+"""The test cards by the number that a buyer types: https://docs.stripe.com/testing#cards."""
 
 
 def find(text: str) -> TestCard | None:

@@ -15,9 +15,9 @@ def charge(
     *,
     decline: Decline | None = None,
 ) -> Thing:
-    """Return a new charge of the payment method that is ``succeeded``, ``pending`` or ``failed``.
+    """Return a new charge of a payment method, with a copy of the intent's metadata.
 
-    It has a copy of the payment intent's metadata at this moment.
+    ``status`` is ``succeeded``, ``pending`` or ``failed``.
     """
     name, good = new_id("charge"), status == "succeeded"
     failure = {"code": decline.code, "message": decline.message} if decline else {}
@@ -52,7 +52,7 @@ def charge(
 
 
 def outcome(status: str, decline: Decline | None = None) -> Thing:
-    """Return the outcome of a charge.
+    """Return the attribute ``outcome`` of a charge with this status.
 
     https://docs.stripe.com/api/charges/object#charge_object-outcome
     """

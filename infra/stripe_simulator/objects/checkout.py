@@ -25,7 +25,7 @@ https://docs.stripe.com/api/checkout/sessions/object#checkout_session_object-sav
 
 
 def session(store: Store, asked: dict[str, Any], base_url: str) -> Thing:
-    """Return a Checkout Session in payment mode.
+    """Return a new Checkout Session in payment mode.
 
     https://docs.stripe.com/api/checkout/sessions/object
     """
@@ -92,7 +92,10 @@ def default_settings() -> Thing:
 
 
 def customer_details(customer: Thing | None = None) -> Thing:
-    """Return what the buyer entered on the hosted page, or what is known of the customer."""
+    """Return the attribute ``customer_details`` of a session that was paid.
+
+    Email and name are the customer's, or those of a made-up buyer if they are not known.
+    """
     address = {
         "city": None,
         "country": "US",
@@ -163,7 +166,7 @@ def _price(store: Store, data: dict[str, Any]) -> Thing:
 
 
 def payment_intent(store: Store, base: Thing, data: dict[str, Any]) -> Thing:
-    """Return a payment intent over the ``base``'s amount, for its customer.
+    """Return a new payment intent, with the amount and customer in ``base``.
 
     ``data`` has the request's parameters, or a session's ``payment_intent_data``.
     https://docs.stripe.com/api/payment_intents/object

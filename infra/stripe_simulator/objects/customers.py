@@ -51,7 +51,7 @@ def create(world: World, asked: dict[str, Any]) -> Thing:
 
 
 def _blank(world: World) -> Thing:
-    """Return a customer of whom nothing is known.
+    """Return a new customer without any details.
 
     https://docs.stripe.com/api/customers/object
     """
@@ -76,7 +76,10 @@ def _blank(world: World) -> Thing:
 
 
 def _given(asked: dict[str, Any], before: Thing) -> Thing:
-    """Return the attributes that the parameters set. An empty string removes a value."""
+    """Return the attributes of a customer that the parameters ``asked`` set.
+
+    An empty string removes a value. ``before`` is the customer as it was, or {}.
+    """
     given: Thing = {name: asked[name] or None for name in ECHOED if name in asked}
     if "metadata" in asked:
         given["metadata"] = merge_metadata(before.get("metadata", {}), asked["metadata"])
@@ -84,7 +87,7 @@ def _given(asked: dict[str, Any], before: Thing) -> Thing:
 
 
 def retrieve(world: World, name: str) -> Thing:
-    """Return the customer, or what is left of a deleted one.
+    """Return the customer, or the short object that stands for a deleted one.
 
     https://docs.stripe.com/api/customers/retrieve
     """

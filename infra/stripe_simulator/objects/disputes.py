@@ -37,7 +37,7 @@ def dispute(
 
 
 def withdraw_funds(world: World, name: str, amount: int | None = None) -> Thing:
-    """Withdraw ``amount``, or all that is left, and return the dispute.
+    """Take ``amount``, or all that is left, from the seller, and return the dispute.
 
     An inquiry becomes a chargeback.
     """
@@ -58,7 +58,10 @@ def withdraw_funds(world: World, name: str, amount: int | None = None) -> Thing:
 
 
 def reinstate_funds(world: World, name: str, amount: int | None = None) -> Thing:
-    """Give back ``amount``, or all that was withdrawn, in any status of the dispute."""
+    """Give the seller ``amount`` back, or all that was taken, and return the dispute.
+
+    The dispute may be in any status.
+    """
     found = world.need("dispute", name)
     out = _withdrawn(found)
     amount = out if amount is None else amount
@@ -72,7 +75,7 @@ def reinstate_funds(world: World, name: str, amount: int | None = None) -> Thing
 
 
 def _withdrawn(found: Thing) -> int:
-    """Return the amount that the bank holds at present."""
+    """Return the amount that was taken from the seller and not given back."""
     amounts: list[int] = [row["amount"] for row in found["balance_transactions"]]
     return -sum(amounts)
 
@@ -99,9 +102,9 @@ def close_dispute(world: World, name: str, status: str) -> Thing:
 
 
 def give_in(world: World, name: str) -> Thing:
-    """Close the dispute as lost, because the seller accepts it.
+    """Close the dispute as lost, because the seller accepts it, and return it.
 
-    https://docs.stripe.com/api/disputes/close
+    An inquiry is closed as ``warning_closed``. https://docs.stripe.com/api/disputes/close
     """
     found = world.need("dispute", name)
     status = "warning_closed" if found["status"].startswith("warning") else "lost"
@@ -112,8 +115,9 @@ def give_in(world: World, name: str) -> Thing:
 
 
 def update_dispute(world: World, name: str, asked: dict[str, Any]) -> Thing:
-    """Change metadata and evidence. The evidence is submitted unless ``submit`` is false.
+    """Change the metadata and evidence of a dispute, and return it.
 
+    The evidence is submitted unless ``submit`` is false.
     https://docs.stripe.com/api/disputes/update
     """
     found = world.need("dispute", name)

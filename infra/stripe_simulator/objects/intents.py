@@ -17,7 +17,8 @@ CANCELABLE: Final = (
     "requires_confirmation",
     "requires_action",
 )
-"""Stripe can cancel one that is processing in rare cases only: here never.
+"""The statuses in which a payment intent can be canceled. Stripe sometimes cancels an intent that
+is processing, this simulator never.
 
 https://docs.stripe.com/api/payment_intents/cancel
 """
@@ -51,7 +52,10 @@ def create(world: World, asked: dict[str, Any]) -> Thing:
 
 
 def _automatic(asked: dict[str, Any]) -> Thing | None:
-    """Return how payment methods are chosen: by the Dashboard, unless the request names them."""
+    """Return the intent's attribute ``automatic_payment_methods``.
+
+    It is None if the request itself lists the allowed payment method types.
+    """
     if "allowed_payment_method_types" in asked:
         return None
     chosen = asked.get("automatic_payment_methods", {})
@@ -107,11 +111,13 @@ def _attempt(world: World, intent: Thing, asked: dict[str, Any]) -> Thing:
 
 
 def _answer_without_customer(asked: dict[str, Any], *, off_session: bool) -> str:
-    """Return what a demand for authentication becomes.
+    """Return the outcome of an attempt for which the bank asks the customer to authenticate.
 
-    Off session the bank declines, and the intent requires a payment method, whether or not
-    ``error_on_requires_action`` is given: https://support.stripe.com/questions/manual-confirmation-for-off-session-payments-requiring-strong-customer-authentication-(sca).
-    On session that parameter makes it a decline:
+    Off session it is the decline ``authentication_required``, whether or not
+    ``error_on_requires_action`` is given:
+    https://support.stripe.com/questions/manual-confirmation-for-off-session-payments-requiring-strong-customer-authentication-(sca).
+    On session it is ``authenticate``, but with that parameter the decline
+    ``authentication_not_handled``:
     https://docs.stripe.com/payments/payment-intents/upgrade-to-handle-actions
     """
     if off_session:
@@ -120,8 +126,9 @@ def _answer_without_customer(asked: dict[str, Any], *, off_session: bool) -> str
 
 
 def _ask_customer(world: World, intent: Thing, asked: dict[str, Any]) -> Thing:
-    """Wait for the customer's authentication. Nothing is charged.
+    """Set the intent to ``requires_action``, so that it waits for the customer's authentication.
 
+    Returns the intent. Nothing is charged.
     https://docs.stripe.com/api/payment_intents/object#payment_intent_object-next_action
     """
     action: Thing = {
@@ -179,8 +186,9 @@ def update(world: World, name: str, asked: dict[str, Any]) -> Thing:
 
 
 def _refuse_of_session(world: World, intent: Thing, act: str) -> None:
-    """Raise 400 for the intent of a Checkout Session: the session is expired instead.
+    """Raise Stripe's 400 if the intent belongs to a Checkout Session.
 
+    ``act`` is ``confirm`` or ``cancel``. The session must be expired instead.
     https://docs.stripe.com/api/payment_intents/cancel
     """
     if world.store.note(f"session_of:{intent['id']}"):

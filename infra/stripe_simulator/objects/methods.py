@@ -28,8 +28,9 @@ NOT_ATTACHED: Final = (
 
 
 def find(world: World, name: str, status: int = 404, param: str = "id") -> Thing:
-    """Return the payment method. A test card's id, such as pm_card_visa, makes a new one.
+    """Return a payment method by its id. Raises ``status`` for an unknown one.
 
+    A test card's id, for example ``pm_card_visa``, makes a new payment method.
     https://docs.stripe.com/testing?testing-method=payment-methods
     """
     if card := CARDS.get(name):
@@ -40,7 +41,7 @@ def find(world: World, name: str, status: int = 404, param: str = "id") -> Thing
 
 
 def find_usable(world: World, name: str, customer: str | None) -> Thing:
-    """Return the payment method of an attempt. Raises 400 where it cannot be used by ``customer``.
+    """Return the payment method of an attempt. Raises 400 if ``customer`` cannot use it.
 
     https://docs.stripe.com/api/payment_intents/create#create_payment_intent-payment_method
     """
@@ -76,7 +77,10 @@ def attach(world: World, name: str, customer: str) -> Thing:
 
 
 def keep(world: World, method: Thing, customer: str, **changes: Any) -> Thing:
-    """Save the payment method to the customer, and send the event."""
+    """Save the payment method to the customer, send the event, and return the method.
+
+    ``changes`` are further attributes to set.
+    """
     kept = world.change(method, customer=customer, **changes)
     world.happened("payment_method.attached", kept)
     return kept
@@ -98,7 +102,7 @@ def detach(world: World, name: str) -> Thing:
 
 
 def _forget_default(world: World, method: Thing) -> None:
-    """Take the method out of its customer's invoice settings."""
+    """Remove the payment method from its customer's invoice settings, if it is the default."""
     owner = world.store.get("customer", method["customer"])
     if owner and owner["invoice_settings"]["default_payment_method"] == method["id"]:
         settings = {**owner["invoice_settings"], "default_payment_method": None}
@@ -106,7 +110,10 @@ def _forget_default(world: World, method: Thing) -> None:
 
 
 def use_up(world: World, method: Thing) -> None:
-    """Record that the method was used or detached. Without a customer it works only once."""
+    """Record that the payment method cannot be used again.
+
+    A method without a customer works only once, and a detached one never again.
+    """
     world.store.note(f"used:{method['id']}", value=True)
 
 
@@ -116,14 +123,18 @@ def set_up(world: World, method: Thing) -> None:
 
 
 def script(world: World, name: str, words: list[str]) -> Thing:
-    """Set the outcomes of the next off-session charges of the method."""
+    """Set the outcomes of the next off-session charges of the method: ``words`` of BEHAVIOURS."""
     found = world.need("payment_method", name)
     world.store.note(f"behave:{found['id']}", words)
     return {"id": found["id"], "next": words}
 
 
 def next_outcome(world: World, method: Thing, *, off_session: bool) -> str:
-    """Return the outcome of the attempt that begins now: the script's next, or the card's own."""
+    """Return the outcome of the attempt that begins now.
+
+    Off session it is the next one that ``script`` has set. Otherwise the test card decides, and a
+    bank account always succeeds.
+    """
     name = method["id"]
     words = world.store.note(f"behave:{name}") or []
     if off_session and words:
@@ -136,8 +147,9 @@ def next_outcome(world: World, method: Thing, *, off_session: bool) -> str:
 
 
 def decline_error(word: str, **members: Any) -> Thing:
-    """Return Stripe's error object for a decline. What it does not know is left out.
+    """Return Stripe's error object for a decline, with the further attributes ``members``.
 
+    ``word`` is a key of DECLINES. Attributes without a value are left out.
     https://docs.stripe.com/api/errors
     """
     decline = DECLINES[word]

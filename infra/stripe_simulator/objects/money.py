@@ -22,8 +22,9 @@ BALANCE_WORDS: Final = {
     "dispute": ("adjustment", "dispute"),
     "dispute_reversal": ("adjustment", "dispute_reversal"),
 }
-"""A balance transaction's ``type`` and ``reporting_category``:
-https://docs.stripe.com/reports/reporting-categories."""
+"""The ``type`` and ``reporting_category`` of a balance transaction, by what caused it:
+https://docs.stripe.com/reports/reporting-categories.
+"""
 
 
 def refund(store: Store, of: Thing, amount: int, asked: dict[str, Any], status: str) -> Thing:
@@ -68,8 +69,9 @@ def _state_details(store: Store, asked: dict[str, Any], status: str) -> Thing:
 
 
 def _instructions(store: Store, asked: dict[str, Any]) -> Thing:
-    """Return the email that asks the customer for bank details.
+    """Return the attribute ``next_action`` of a refund that waits for bank details.
 
+    It says when Stripe mailed the customer, and until when the customer can answer.
     https://docs.stripe.com/api/refunds/object#refund_object-next_action
     """
     sent = {"email_sent_at": store.now(), "email_sent_to": asked["instructions_email"]}
@@ -115,6 +117,7 @@ def dispute(store: Store, of: Thing, amount: int, status: str) -> Thing:
 def balance_row(store: Store, source: Thing, amount: int, word: str, fee: int = 0) -> Thing:
     """Return a new balance transaction of ``amount`` for ``source``.
 
+    ``word`` is what caused it, a key of BALANCE_WORDS.
     https://docs.stripe.com/api/balance_transactions/object
     """
     kind, category = BALANCE_WORDS[word]
@@ -149,7 +152,7 @@ def balance_row(store: Store, source: Thing, amount: int, word: str, fee: int = 
 
 
 def webhook_endpoint(store: Store, asked: dict[str, Any]) -> Thing:
-    """Return a new webhook endpoint. Its signing secret is stored as a note.
+    """Return a new webhook endpoint. Its signing secret is stored elsewhere.
 
     https://docs.stripe.com/api/webhook_endpoints/object
     """

@@ -15,7 +15,7 @@ from infra.stripe_simulator.store import Thing
 def create(world: World, asked: dict[str, Any]) -> Thing:
     """Create a session and return it.
 
-    Its line items and payment intent data are stored as notes.
+    Its line items and payment intent data are stored beside it, by Store.note.
     """
     session = world.store.put(checkout.session(world.store, asked, world.base_url))
     items = [checkout.line_item(world.store, row) for row in asked["line_items"]]
@@ -55,10 +55,11 @@ def expire_overdue(world: World) -> None:
 
 
 def pay(world: World, name: str, method: str, card: str = "") -> Thing:
-    """Pay a session by ``card`` now or ``delayed``, or fail with a ``declined`` card.
+    """Act as the buyer who pays a session, and return the session.
 
-    ``card`` is the id or the number of a test card. The buyer authenticates where the bank asks.
-    Raises ConflictError unless the session is open.
+    ``method`` is ``card``, ``delayed`` (a bank debit that ends later) or ``declined``. ``card`` is
+    the id or the number of a test card. The buyer authenticates if the bank asks. Raises
+    ConflictError unless the session is open.
     """
     session = world.need("checkout.session", name)
     if session["status"] != "open":
@@ -89,9 +90,9 @@ def _card(method: str, text: str) -> cards.TestCard:
 
 
 def settle(world: World, name: str, outcome: str) -> Thing:
-    """End a delayed payment as ``succeeded`` or ``failed``.
+    """End the delayed payment of a session as ``succeeded`` or ``failed``. Returns the session.
 
-    Raises ConflictError if the session has none.
+    Raises ConflictError if no delayed payment is under way.
     """
     session = world.need("checkout.session", name)
     intent = world.store.get("payment_intent", session["payment_intent"] or "")
@@ -110,7 +111,10 @@ def settle(world: World, name: str, outcome: str) -> Thing:
 
 
 def _ensure_intent(world: World, session: Thing) -> tuple[Thing, Thing]:
-    """Return the session and its payment intent, made at the buyer's first attempt to pay."""
+    """Return the session and its payment intent, which is made if there is none yet.
+
+    Stripe makes the intent at the buyer's first attempt to pay.
+    """
     if session["payment_intent"]:
         return session, world.need("payment_intent", session["payment_intent"])
     session = _ensure_customer(world, session)
@@ -128,7 +132,7 @@ def _ensure_intent(world: World, session: Thing) -> tuple[Thing, Thing]:
 
 
 def _ensure_customer(world: World, session: Thing) -> Thing:
-    """Return the session, with a new customer where it was to make one.
+    """Return the session, with a new customer if it was created to make one.
 
     https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-customer_creation
     """

@@ -11,7 +11,7 @@ from infra.stripe_simulator.objects.world import World, merge_metadata
 from infra.stripe_simulator.store import Thing
 
 BLOCKING: Final = ("needs_response", "under_review", "lost")
-"""While a chargeback is in one of these, its charge cannot be refunded."""
+"""The statuses of a dispute in which its charge cannot be refunded."""
 NEXT: Final = {
     "requires_action": ("pending", "failed", "canceled"),
     "pending": ("succeeded", "failed", "canceled"),
@@ -20,12 +20,15 @@ NEXT: Final = {
 """What a refund in each state may become: https://docs.stripe.com/refunds#failed-refunds, and
 https://support.stripe.com/questions/canceling-a-refund for what the Dashboard cancels."""
 FAILURE_REASONS: Final = {"failed": "lost_or_stolen_card", "canceled": "merchant_request"}
-"""https://docs.stripe.com/api/refunds/object#refund_object-failure_reason"""
+"""The ``failure_reason`` of a refund that failed or was canceled:
+https://docs.stripe.com/api/refunds/object#refund_object-failure_reason
+"""
 
 
 def create_refund(world: World, asked: dict[str, Any]) -> Thing:
-    """Create a refund of at most the rest of the charge, and return it.
+    """Refund a charge, and return the refund.
 
+    Without ``amount`` it is all that has not been refunded yet.
     https://docs.stripe.com/api/refunds/create
     """
     charge = _refundable(world, asked)
@@ -52,8 +55,9 @@ def create_refund(world: World, asked: dict[str, Any]) -> Thing:
 def _first_status(charge: Thing, asked: dict[str, Any]) -> str:
     """Return the status of a new refund.
 
-    A refund without a card is pending, or waits for the customer's bank details where
-    ``instructions_email`` says whom to ask. https://docs.stripe.com/api/refunds/create
+    It is ``succeeded`` for a card. For other payment methods it is ``pending``, or
+    ``requires_action`` if ``instructions_email`` names whom Stripe asks for the bank details.
+    https://docs.stripe.com/api/refunds/create
     """
     if charge["payment_method_details"]["type"] == "card":
         return "succeeded"
@@ -61,7 +65,10 @@ def _first_status(charge: Thing, asked: dict[str, Any]) -> str:
 
 
 def _refundable(world: World, asked: dict[str, Any]) -> Thing:
-    """Return the charge to refund. Raises StripeFault where it cannot be refunded."""
+    """Return the charge to refund.
+
+    Raises StripeFault if the charge has not succeeded or has been charged back.
+    """
     if "charge" not in asked and "payment_intent" not in asked:
         message = (
             "One of the following params should be provided for this request:"
@@ -81,7 +88,10 @@ def _refundable(world: World, asked: dict[str, Any]) -> Thing:
 
 
 def _charge_id(world: World, asked: dict[str, Any]) -> str:
-    """Return the successful charge of the payment intent. A charge given beside it must match."""
+    """Return the id of the successful charge of the payment intent in ``asked``.
+
+    Raises StripeFault if there is none, or if ``asked`` also names another charge.
+    """
     intent = world.need("payment_intent", asked["payment_intent"], "payment_intent")
     latest = intent["latest_charge"]
     if intent["status"] != "succeeded" or asked.get("charge", latest) != latest:
@@ -93,9 +103,10 @@ def _charge_id(world: World, asked: dict[str, Any]) -> str:
 
 
 def change_refund(world: World, name: str, status: str) -> Thing:
-    """Change the refund's status and return it. A failed refund gives the amount back.
+    """Change the refund's status and return it.
 
-    Raises ConflictError for a change that Stripe does not make.
+    A failed or canceled refund no longer counts in the charge's ``amount_refunded``. Raises
+    ConflictError for a change that Stripe does not make.
     """
     refund = world.need("refund", name)
     if status not in NEXT.get(refund["status"], ()):
@@ -117,7 +128,10 @@ def change_refund(world: World, name: str, status: str) -> Thing:
 
 
 def _undo_refund(world: World, refund: Thing) -> Thing:
-    """Take the refund back: the charge's ``amount_refunded`` goes down again."""
+    """Undo a failed or canceled refund, and return it with its ``failure_reason``.
+
+    The charge's ``amount_refunded`` goes down again.
+    """
     charge = world.need("charge", refund["charge"])
     _set_refunded(world, charge, charge["amount_refunded"] - refund["amount"])
     undone = {**refund, "failure_reason": FAILURE_REASONS[refund["status"]]}

@@ -1,4 +1,4 @@
-"""Settles charges of cards that are processing at first."""
+"""Ends card charges that are ``processing`` at first."""
 
 from typing import Final
 
@@ -13,8 +13,9 @@ _SETTLING: Final = "settling"
 
 
 def submit(world: World, intent: Thing, method: Thing, outcome: str) -> Thing:
-    """Begin a charge that ends later. Its debit was announced to the customer, as in India.
+    """Begin a card charge that ends as ``outcome`` after SETTLE_SECONDS. Returns the intent.
 
+    Such charges exist in India, where a debit is announced to the customer first.
     https://docs.stripe.com/india-recurring-payments
     """
     ends_at = world.store.now() + SETTLE_SECONDS
@@ -38,7 +39,7 @@ def settle_due(world: World) -> None:
 def settle(world: World, name: str, outcome: str) -> Thing:
     """End a processing charge as ``succeeded`` or ``failed``, and return the intent.
 
-    Raises ConflictError where none is under way.
+    Raises ConflictError if the intent has no card charge under way.
     """
     intent = world.need("payment_intent", name)
     plans = world.store.note(_SETTLING) or {}

@@ -56,7 +56,7 @@ class World:
         return event
 
     def twin(self, name: str) -> Thing:
-        """Create a second Event object for the same change, and return it.
+        """Create a second Event object for the same change as the event ``name``, and return it.
 
         https://docs.stripe.com/webhooks#handle-duplicate-events
         """
@@ -72,9 +72,9 @@ class World:
 
 
 def merge_metadata(before: dict[str, str], given: dict[str, str] | str) -> dict[str, str]:
-    """Return the metadata after a change.
+    """Return the metadata ``before`` with the changes ``given``.
 
-    An empty value removes its key, and an empty string removes all of them.
+    An empty value removes its key. If ``given`` is "", all keys are removed.
     https://docs.stripe.com/api/metadata
     """
     if isinstance(given, str):

@@ -1,6 +1,7 @@
-"""The schemas of the API's answers, by name.
+"""The JSON schemas of the API's answers, by name.
 
-Those of debits, holds, keys and the quota are derived from the dataclasses of their answers.
+Those of debits, holds, API keys and the quota are derived from the dataclasses
+of their answers.
 """
 
 from collections.abc import Mapping

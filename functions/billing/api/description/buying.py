@@ -1,4 +1,4 @@
-"""The operations of buying: plans, checkout, the webhook, payments."""
+"""Describes the operations for buying: plans, checkout, webhook, payments."""
 
 from billing.api.description.members import KEY, plan_id
 from billing.api.description.operation import (

@@ -1,4 +1,4 @@
-"""Describes the events out, as the ``webhooks`` of OpenAPI 3.1.
+"""Describes the events to the seller, as ``webhooks`` of OpenAPI 3.1.
 
 https://spec.openapis.org/oas/v3.1.1.html#oas-webhooks
 """
@@ -58,17 +58,17 @@ EVENTS: Final[Mapping[str, tuple[str, Schema]]] = {
     "top_up.off": ("Automatic charges are switched off", _TOP_UP),
     "ping": ("`topup doctor` tries the way", record()),
 }
-"""Every type, what it tells, and the schema of its ``data``."""
+"""Each event type, with what it reports and the schema of its ``data``."""
 _SIGNED: Final = "https://www.standardwebhooks.com"
 
 
 def webhooks() -> Schema:
-    """Return the description of every event, by its type."""
+    """Return the OpenAPI description of each event, by its type."""
     return {name: {"post": _described(name)} for name in EVENTS}
 
 
 def schema_of_event(name: str) -> Schema:
-    """Return the schema of an event's body."""
+    """Return the JSON schema of an event's body. ``name`` is its type."""
     _, data = EVENTS[name]
     return record(
         id=TEXT | {"pattern": "^evt_[0-9a-f]{32}$"},

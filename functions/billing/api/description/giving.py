@@ -1,4 +1,4 @@
-"""The operations that give units without a payment: grants and the welcome."""
+"""Describes the operations that give free units: grants and welcome units."""
 
 from billing.api import members
 from billing.api.description.members import KEY, UNITS, USER_ID
@@ -15,7 +15,7 @@ from billing.grants.grant import REASON_CHARS_MAX
 
 
 def of_giving() -> dict[str, dict[str, Operation]]:
-    """Return the operations that give units without a payment, by path and method."""
+    """Return the operations that give free units, by path and method."""
     return {
         "/quota/grants": {"post": _give()},
         "/quota/grants/{grant_id}/void": {"post": _void()},

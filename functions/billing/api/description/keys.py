@@ -1,4 +1,7 @@
-"""The operations of API keys, and the description's own."""
+"""Describes the operations of API keys.
+
+The operation that returns the OpenAPI description is among them.
+"""
 
 from typing import Final
 
@@ -30,7 +33,10 @@ KEY_LIMIT: Final[Schema] = record(
 
 
 def of_keys() -> dict[str, dict[str, Operation]]:
-    """Return the operations of API keys and the description's own, by path and method."""
+    """Return the operations of API keys, by path and method.
+
+    The operation that returns the OpenAPI description is among them.
+    """
     body = with_optional(record(name=NAME), limit=KEY_LIMIT)
     names = ("changeKey", "revokeKey")
     links = {name: link(name, "key_id", "key_id") for name in names}

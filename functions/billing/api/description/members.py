@@ -1,4 +1,7 @@
-"""The schemas of what several operations are sent: units, a user's id, a plan, a key."""
+"""The JSON schemas of members that several operations are sent.
+
+They are units, a user's id, a plan, an API key and others.
+"""
 
 from typing import Final
 
@@ -28,5 +31,8 @@ KEY: Final[Schema] = {
 
 
 def plan_id() -> Schema:
-    """Return the schema of a plan's id. The catalogue is read by the first request."""
+    """Return the JSON schema of a plan's id.
+
+    It lists the ids in plans.json, which the first request reads.
+    """
     return {"type": "string", "enum": list(catalogue())}

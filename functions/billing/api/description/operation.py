@@ -1,4 +1,4 @@
-"""One operation of the API, and what operations are made of: parameters, bodies, links."""
+"""Defines one operation of the API, and its parameters, bodies and links."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,8 +29,9 @@ REPEATS: Final = (
 class Operation:
     """One operation of the API.
 
-    ``who`` says who may call it, "" for everybody. ``codes`` are the errors of this operation,
-    beside those that all operations of its kind share.
+    ``who`` is the kind of caller, or "" if anyone may call it. ``codes``
+    are the errors of this operation, in addition to those of all
+    operations.
     """
 
     name: str
@@ -43,16 +44,19 @@ class Operation:
     parameters: Sequence[Schema] = ()
     links: Mapping[str, Schema] = field(default_factory=dict)
     also: int = 0
-    """Another status of the same answer: of a repeat."""
+    """Another status of the same answer, for a repeat. 0 means none."""
 
 
 def with_optional(body: Schema, **members: Schema) -> Schema:
-    """Return the schema of an object that may have these members too."""
+    """Return the object schema ``body`` with optional members added."""
     return {**body, "properties": {**body["properties"], **members}}
 
 
 def listing(name: str, summary: str, answer: str) -> Operation:
-    """Return the operation that lists something, page by page."""
+    """Return an operation that lists something page by page.
+
+    It has the parameters ``limit`` and ``cursor``.
+    """
     page = (
         parameter("limit", "query", LIMIT),
         parameter(
@@ -75,7 +79,10 @@ def parameter(
     *,
     required: bool = False,
 ) -> Schema:
-    """Return a parameter in this place: a header, the query or the path."""
+    """Return the description of a parameter.
+
+    ``place`` says where it is sent: ``header``, ``query`` or ``path``.
+    """
     return {
         "name": name,
         "in": place,
@@ -86,14 +93,17 @@ def parameter(
 
 
 def in_path(name: str, schema: Schema, told: str = "") -> Schema:
-    """Return a parameter that is a part of the path."""
+    """Return the description of a parameter that is a part of the path."""
     return parameter(
         name, "path", {"minLength": 1} | schema, told, required=True
     )
 
 
 def link(operation: str, parameter: str, member: str) -> dict[str, Any]:
-    """Return a link: a member of the answer is a parameter of another operation."""
+    """Return an OpenAPI link to another operation.
+
+    A member of this operation's answer is a parameter of the other one.
+    """
     return {
         "operationId": operation,
         "parameters": {parameter: f"$response.body#/{member}"},

@@ -1,4 +1,7 @@
-"""The operations by which customers set their alert and their automatic top-ups."""
+"""Describes the operations with which customers set their preferences.
+
+They are the threshold of ``quota.low`` and automatic top-ups.
+"""
 
 from typing import Final
 
@@ -17,7 +20,10 @@ LOW_AT: Final[Schema] = {
 
 
 def of_alert() -> dict[str, Operation]:
-    """Return the operations of a customer's alert, by method."""
+    """Return the operations on a customer's threshold, by method.
+
+    It is the threshold of ``quota.low``.
+    """
     low_at = record(low_at=LOW_AT)
     refused = ("invalid_request",)
     return {
@@ -37,7 +43,10 @@ def of_alert() -> dict[str, Operation]:
 
 
 def of_auto_top_up() -> dict[str, Operation]:
-    """Return the operations of a customer's agreement. 404 where the seller does not offer it."""
+    """Return the operations of a customer's agreement, by method.
+
+    They answer 404 if the seller does not offer automatic top-ups.
+    """
     terms = record(
         plan=plan_id(),
         when_below=UNITS,

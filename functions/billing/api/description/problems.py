@@ -1,4 +1,8 @@
-"""The schemas of refusals: problem documents, a 402's, and API Gateway's own."""
+"""The JSON schemas of error answers.
+
+They are our problem documents, the two answers with status 402, and API
+Gateway's own.
+"""
 
 from collections.abc import Mapping
 
@@ -17,7 +21,7 @@ from billing.errors import STATUS_OF
 
 
 def of_refusing() -> Schema:
-    """Return the schemas of every refusal, by name."""
+    """Return the JSON schemas of all error answers, by name."""
     problem: Schema = {
         "type": TEXT,
         "title": TEXT,
@@ -43,7 +47,11 @@ def of_refusing() -> Schema:
 
 
 def _of_nothing_taken(problem: Mapping[str, Schema]) -> Schema:
-    """Return the schemas of a 402: the account has no units, or the key's limit is reached."""
+    """Return the schemas of the answers with status 402.
+
+    Either too few units are left in the account, or the API key's limit is
+    reached.
+    """
     exhausted = {"code": one_of(("quota_exhausted",))}
     reached = {"code": one_of(("key_limit_reached",))}
     url = TEXT | {"format": "uri"}

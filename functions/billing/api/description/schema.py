@@ -55,7 +55,10 @@ JSON_TYPES: Final = {str: "string", int: "integer", bool: "boolean"}
 
 
 def _of_type(hint: Any) -> Schema:
-    """Return the schema of one member's type, as billing/answers.py declares it."""
+    """Return the schema of one member's type.
+
+    The type may be declared with billing.answers.Member.
+    """
     origin = get_origin(hint)
     if origin is Annotated:
         base, *said = get_args(hint)
@@ -79,10 +82,10 @@ def _of_type(hint: Any) -> Schema:
 
 
 def list_of(name: str, most: int) -> Schema:
-    """Return the schema of a list of that name's schema."""
+    """Return the schema of a list whose items have the schema ``name``."""
     return {"type": "array", "items": ref(name), "maxItems": most}
 
 
 def one_of(values: tuple[str, ...]) -> Schema:
-    """Return the schema of a text that is one of these values."""
+    """Return the schema of a text that must be one of ``values``."""
     return {"type": "string", "enum": list(values)}

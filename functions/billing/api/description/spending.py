@@ -1,4 +1,4 @@
-"""The operations of reading and spending a quota: debits and holds."""
+"""Describes the operations on a quota: to read it, debits and holds."""
 
 from typing import Final
 
@@ -28,7 +28,7 @@ TAKING: Final = (
     "quota_exhausted",
     "key_limit_reached",
 )
-"""Refusals of a debit or hold."""
+"""The error codes of a debit or hold."""
 ENOUGH: Final[Schema] = UNITS | {
     "description": "take as many of the units as remain, if they are so many; up to units"
 }
@@ -41,7 +41,10 @@ KEY_ID: Final[Schema] = {
 
 
 def of_spending() -> dict[str, dict[str, Operation]]:
-    """Return the operations of reading and spending a quota, by path and method."""
+    """Return the operations on a quota, by path and method.
+
+    They read or spend it.
+    """
     key = parameter("Idempotency-Key", "header", KEY, REPEATS)
     refused = (*TAKING, "idempotency_conflict")
     body = with_optional(record(user_id=USER_ID, units=UNITS), key_id=KEY_ID)

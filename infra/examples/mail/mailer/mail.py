@@ -33,7 +33,10 @@ DECLINED = "Your card was declined for an automatic top-up. Nothing was charged.
 
 
 def handler(event: dict[str, Any], context: object) -> None:
-    """Send one mail. The detail is the event as Topup tells it."""
+    """Send the customer one mail about an event, or none if the event needs no mail.
+
+    ``event["detail"]`` is the event as Topup sends it.
+    """
     del context
     told = event["detail"]
     mail = _mail_for(told["type"], told["data"])
@@ -50,7 +53,10 @@ def handler(event: dict[str, Any], context: object) -> None:
 
 
 def _mail_for(kind: str, data: dict[str, Any]) -> tuple[str, str] | None:
-    """Return the subject and the text, or None for an event that another mail tells."""
+    """Return the mail's subject and text, or None if the event needs no mail.
+
+    A ``top_up.failed`` with a reason needs none, because a ``top_up.off`` follows it.
+    """
     url = os.environ["BUY_URL"]
     if kind == "quota.low":
         return f"{data['remaining']} API calls left", LOW.format(**data, url=url)
