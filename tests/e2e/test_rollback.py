@@ -28,7 +28,12 @@ from infra.local.paths import STACK, Paths
 
 TABLES = ("QuotasTable", "LedgerTable", "PaymentsTable", "WebhookEventsTable", "KeysTable")
 MARK = "BUILD = "
-CUT_OFF = ('"errorMessage": "Worker', "Endpoint request timed out", '"code":"outcome_unknown"')
+CUT_OFF = (
+    '"errorMessage": "Worker',
+    "Endpoint request timed out",
+    '"code":"outcome_unknown"',
+    '"code":"busy"',
+)
 """The embedded AWS, of a process that died, exited or did not begin; its gateway, and ours of a
 database that was kept waiting."""
 REPEATS_MAX = 50

@@ -54,8 +54,8 @@ class Invocation:
         return not all(line.startswith("{") for line in self.lines)
 
     def objects(self) -> list[dict[str, Any]]:
-        """The lines, parsed. ValueError for one that is no JSON."""
-        return [json.loads(line) for line in self.lines]
+        """The lines, parsed, without a traceback."""
+        return [json.loads(line) for line in self.lines if line.startswith("{")]
 
 
 def invocations(stand: Stand) -> Iterator[Invocation]:

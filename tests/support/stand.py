@@ -191,8 +191,11 @@ class Stand:
         return json.loads(answer["Payload"].read())
 
     @staticmethod
-    def until(true: Callable[[], bool], seconds: int = 30) -> None:
-        """Wait for something that happens by itself; fail when it does not."""
+    def until(true: Callable[[], bool], seconds: int = 180) -> None:
+        """Wait for something that happens by itself; fail when it does not.
+
+        It ends as soon as it is true, so the time is for a machine that others keep busy.
+        """
         deadline, pause = time.monotonic() + seconds, LOOK_SECONDS
         while not true():
             assert time.monotonic() < deadline, "it did not happen in time"
