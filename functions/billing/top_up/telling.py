@@ -24,7 +24,7 @@ def told_by(before: Agreement, after: Agreement) -> Iterator[Notice]:
     }
     if _is_first_decline(before, after):
         yield Notice("top_up.failed", data)
-    if before.charges and not after.charges and after.paused:
+    if before.charges and after.paused:
         yield Notice("top_up.off", data)
 
 

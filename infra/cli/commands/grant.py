@@ -39,7 +39,11 @@ def register(app: typer.Typer) -> None:
         Debt is paid first. A repeat with the same --id changes nothing.
         """
         given = Grant(grant_id or new_id("grant", operator.books.clock()), user, units, reason)
-        verb = f"grant {units} units to {user}" if units > 0 else f"take {-units} units from {user}"
+        verb = (
+            f"grant {units} units to {user}"
+            if given.is_given
+            else f"take {-units} units from {user}"
+        )
         try:
             answer = _run(operator, given, verb, dry_run=dry_run, yes=yes)
         except GrantError as error:
