@@ -62,7 +62,6 @@ class KeyLimitReachedError(Exception):
 
     def __init__(self, units_left: int) -> None:
         """``units_left`` of the limit; below zero where the limit was lowered."""
-        super().__init__("the key's limit is reached")
         self.units_left = max(0, units_left)
 
 
