@@ -79,7 +79,6 @@ class KeyLimitReachedError(Exception):
 
         It is negative if the limit was lowered below the use.
         """
-        super().__init__("the key's limit is reached")
         self.units_left = max(0, units_left)
 
 

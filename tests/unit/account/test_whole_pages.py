@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
@@ -26,12 +27,20 @@ ACCOUNT: Final = ("alice", "quota")
 
 
 class Log(Recorder):
-    """Notes where each page of a query began."""
+    """Notes where each page of a query began. Something may happen before a transaction."""
 
     def __init__(self) -> None:
         """None yet."""
         super().__init__()
         self.began: list[Any] = []
+        self.meanwhile: Callable[[], object] | None = None
+
+    def commit(self, *writes: Write) -> None:
+        """See MemoryStore."""
+        if act := self.meanwhile:
+            self.meanwhile = None
+            act()
+        super().commit(*writes)
 
     def query(self, *place: Any, **how: Any) -> Page:
         """See MemoryStore."""
@@ -311,6 +320,23 @@ def test_what_was_used_of_lots_is_burned_before_they_are_told_of(books: Books, s
     assert account.set["lots_due"] == NOW_EPOCH + 7 * DAY
     assert event.set["data"] == _lot("b", 6, 7 * DAY)
     assert [row.delete for row in rows] == [True, False]
+
+
+def test_lots_that_change_while_they_are_told_of_are_told_of_as_they_are_then(
+    books: Books, store: Log
+) -> None:
+    """Once, with what is left after the other container's debit."""
+    mine = (_soon("a", DAY, free=3, told=1), _soon("b", 7 * DAY, free=7))
+    keep(store, *mine, remaining=10, lots_left=10, lots_exact=1, lots_version=4)
+
+    def meddle() -> None:
+        taken = _soon("a", DAY, free=1, told=1)
+        keep(store, taken, remaining=8, used=2, lots_used=2, lots_left=8, lots_version=5)
+
+    store.meanwhile = meddle
+    lot_reminders.tell_of_expiry(books, "alice")
+    told = [row["data"]["left"] for row in store.tables["notices"].values()]
+    assert told == [1, 7]
 
 
 def test_an_account_of_which_nothing_is_to_be_told_is_left_as_it_is(

@@ -72,8 +72,7 @@ def test_a_key_that_is_not_counted_has_no_limit_and_nor_has_no_key() -> None:
 
 @pytest.mark.parametrize(("units", "shown"), [(3, 3), (1, 1), (0, 0), (-1, 0)])
 def test_a_refusal_at_a_limit_says_no_less_than_nothing(units: int, shown: int) -> None:
-    error = KeyLimitReachedError(units)
-    assert (error.units_left, str(error)) == (shown, "the key's limit is reached")
+    assert KeyLimitReachedError(units).units_left == shown
 
 
 ENOUGH: Final = Must("rR6Cr", ">=", 4)
