@@ -114,7 +114,10 @@ def received(event: Event) -> dict[str, Any]:
 
 
 def constructed(event: Event) -> stripe.Event:
-    """Verify and parse as Stripe's documentation does it, and the peers with it: https://docs.stripe.com/webhooks#verify-official-libraries."""
+    """Verify and parse as Stripe's documentation does it, and the peers with it.
+
+    https://docs.stripe.com/webhooks#verify-official-libraries
+    """
     made: stripe.Event = stripe.Webhook.construct_event(
         event["body"], event["headers"]["stripe-signature"], GIVEN["secret"]
     )
@@ -225,7 +228,8 @@ def candidates_of_debiting() -> tuple[Event, Candidates]:
 def main() -> None:
     """Print the blocks' seconds, and how many calls each candidate makes, as JSON."""
     told = sys.stdout
-    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - what a handler logs goes where Lambda's would be read from: nowhere here
+    # What a handler logs goes where Lambda's would be read from: nowhere here.
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
     event, candidates = {"settle": candidates_of_settling, "debit": candidates_of_debiting}[
         sys.argv[3]
     ]()

@@ -12,12 +12,12 @@ from hashlib import sha256
 from itertools import islice
 from typing import Final
 
+from billing.audit.readings import TABLES
 from billing.books import Books
 from billing.clock import stamp
-from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
-from billing.reconciliation.audit import TABLES
+from billing.settlement import settlement
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from support import builders

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from billing.reconciliation import run
+from billing.reconciliation import pages
+from billing.reconciliation.job import Cursor, Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Cursor, Run
 from support import builders
 from support.dynamo import Dynoxide
 from support.fakes.stripe_twin import Stripe
@@ -103,7 +103,7 @@ def _page(on: Stage, phase: str) -> Callable[[], object]:
     report = Report()
 
     def page() -> None:
-        run._look_at_page(job, Cursor(0, phase), report)
+        pages.look_at_page(job, Cursor(0, phase), report)
         assert report.matched + len(stripe.asked_for) >= crowds.FRESH
         assert not report.counts
 

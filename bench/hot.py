@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from billing.quota import debits
+from billing.spending import debits
 from support import builders
 from support.dynamo import Dynamo, contents, dynoxide, ministack
 from support.laws import check

@@ -20,9 +20,9 @@ from billing.books import Books
 from billing.clock import utc_now
 from billing.deadline import BUDGET_SECONDS
 from billing.errors import RetryableError
-from billing.payments import settlement
-from billing.quota import spending
 from billing.quota.balance import Balance
+from billing.settlement import settlement
+from billing.spending import memory
 from billing.wiring import container
 from functional.lab import API, Context
 from support import builders
@@ -133,12 +133,12 @@ def opened(dynamo: Dynamo) -> Iterator[Shop]:
     store = dynamo.store()
     store.deadline = ThreadDeadline(BUDGET_SECONDS)
     books = builders.books_on(store, clock=utc_now)  # type: ignore[arg-type]
-    before, spending._seen = spending._seen, _PerContainer()  # type: ignore[assignment]
+    before, memory._seen = memory._seen, _PerContainer()  # type: ignore[assignment]
     try:
         with serving(books), quiet(subjects.ENVIRONMENT, "CRITICAL"):
             yield Shop(books, Counter())
     finally:
-        spending._seen = before
+        memory._seen = before
 
 
 class Direct(httpx.BaseTransport):

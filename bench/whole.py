@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from billing.books import Books
 from billing.reconciliation import run
-from billing.reconciliation.run import Run
-from billing.storage.dynamodb import Page
+from billing.reconciliation.job import Run
+from billing.storage.reader import Page
 from support import builders
 from support.dynamo import dynoxide
 from support.fakes.stripe_twin import Stripe

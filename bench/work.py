@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from billing.quota import spending
+from billing.spending import memory
 
 from bench.rows import Row
 from bench.stage import Stage, stage
@@ -89,7 +89,7 @@ def _counted(on: Stage, act: Callable[[], Any]) -> Traffic:
 
 def _another_container() -> None:
     """It remembers no balance."""
-    spending._seen.clear()
+    memory._seen.clear()
 
 
 def _customer(on: Stage, name: str) -> str:
@@ -165,10 +165,10 @@ def _debiting_with_key(on: Stage) -> Iterator[tuple[str, Traffic]]:
         "debit with a key, in a container that has not seen the account",
         _counted(on, lambda: on.debit("alice", "cold")),
     )
-    seen = dict(spending._seen)
+    seen = dict(memory._seen)
     _another_container()
     on.debit("alice")
-    spending._seen.update(seen)
+    memory._seen.update(seen)
     yield (
         "debit with a key, another container debited meanwhile",
         _counted(on, lambda: on.debit("alice", "hot")),
@@ -194,7 +194,7 @@ def _expiring(on: Stage) -> Iterator[tuple[str, Traffic]]:
     for customer in customers:
         on.hold(customer, seconds=1)
         on.debit(customer)
-    seen = dict(spending._seen)
+    seen = dict(memory._seen)
     time.sleep(2.1)  # their second has to pass
     yield (
         "read the quota, a hold expired meanwhile",
@@ -212,7 +212,7 @@ def _expiring(on: Stage) -> Iterator[tuple[str, Traffic]]:
         "debit, a hold expired meanwhile, in a container that has not seen the account",
         _counted(on, lambda: on.debit(fay)),
     )
-    spending._seen.update(seen)
+    memory._seen.update(seen)
 
 
 def _reading(on: Stage) -> Iterator[tuple[str, Traffic]]:

@@ -14,15 +14,15 @@ from typing import Any, Final
 
 from billing import tracing
 from billing.errors import BillingError
-from billing.keys import api_keys, costs, held
-from billing.keys.api_keys import Holder
+from billing.keys import costs, held, holders
 from billing.keys.calls import cost_of
 from billing.keys.counting import spend_by
+from billing.keys.holders import Holder
 from billing.keys.limits import Limit
-from billing.quota import debits
-from billing.quota.debits import Debit
 from billing.quota.key_use import KeyUse
-from billing.quota.spending import Meter
+from billing.spending import debits
+from billing.spending.debits import Debit
+from billing.spending.meter import Meter
 from billing.telemetry import count, logger, metrics
 from billing.wiring.container import books, connect, deadline, in_init, settings
 
@@ -59,7 +59,7 @@ def _spend(
     presented: str, event: Mapping[str, Any], notes: dict[str, Any]
 ) -> dict[str, str]:
     """Debit the key's user. Return the context of an allowed call, or {} to deny it."""
-    found = api_keys.holder(books(), settings().stage, presented)
+    found = holders.holder(books(), settings().stage, presented)
     if found is None:
         notes.update(outcome="denied", code="no_such_key")
         return {}

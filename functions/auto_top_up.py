@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from billing.api.endpoint import Answer, endpoint
-from billing.api.request import Request, flag, whole
+from billing.api.members import flag, whole
+from billing.api.request import Request
 from billing.errors import BillingError, StripeRefusedError
 from billing.payments import plans
 from billing.reconciliation import adopting

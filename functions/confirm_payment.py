@@ -5,7 +5,7 @@ from billing.api.request import Request
 from billing.buying import confirmation
 from billing.errors import BillingError, StripeRefusedError
 from billing.payments.payment import Payment
-from billing.stripe_api.client import StripeNotFoundError, StripeServerError
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from billing.telemetry import report_refusal
 from billing.wiring.queue import receiving_books
 from billing.wiring.stripe import gateway

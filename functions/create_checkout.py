@@ -1,9 +1,11 @@
 """POST /api/v1/payments/checkout: records a payment, and creates a Checkout Session for it."""
 
 from billing.api.endpoint import Answer, endpoint, site_url
-from billing.api.request import Request, flag
+from billing.api.members import flag
+from billing.api.request import Request
 from billing.buying import checkout
-from billing.buying.checkout import Customer, Shop
+from billing.buying.session_params import Shop
+from billing.buying.sessions import Customer
 from billing.errors import BillingError
 from billing.payments import plans
 from billing.wiring.container import books, settings

@@ -1,12 +1,13 @@
 """POST /api/v1/quota/debits: debits units for calls of the seller's API."""
 
 from billing.api.endpoint import Answer, endpoint, meter
-from billing.api.request import Request, text, whole
+from billing.api.members import text, whole
+from billing.api.request import Request
 from billing.errors import BillingError
 from billing.ids import USER_ID_CHARS_MAX
 from billing.keys.counting import KEY_ID_CHARS_MAX, REFUSALS, spend_for
-from billing.quota import debits
 from billing.quota.key_use import KeyUse
+from billing.spending import debits
 from billing.telemetry import count
 from billing.wiring.container import books
 

@@ -4,7 +4,9 @@ Units are given without a payment.
 """
 
 from billing.api.endpoint import Answer, endpoint
-from billing.api.request import GRANT_SCOPE, Request, moment, text, whole
+from billing.api.members import moment, text, whole
+from billing.api.request import Request
+from billing.api.scopes import GRANT_SCOPE
 from billing.errors import BillingError
 from billing.grants import api, welcome
 from billing.grants.grant import REASON_CHARS_MAX, Grant

@@ -7,9 +7,10 @@ from typing import Any
 
 from billing.account import alert
 from billing.api.endpoint import Answer, endpoint, meter
-from billing.api.request import Request, text, whole_or_null
+from billing.api.members import text, whole_or_null
+from billing.api.request import Request
 from billing.errors import BillingError
-from billing.keys import api_keys, changes, held
+from billing.keys import api_keys, changes, held, revocation
 from billing.keys.limits import Limit
 from billing.wiring.container import books, settings
 
@@ -32,7 +33,7 @@ def handler(request: Request) -> Answer:
                 books(), user_id, key_id, _changes(request)
             )
         case "DELETE":
-            api_keys.revoke(books(), user_id, key_id)
+            revocation.revoke(books(), user_id, key_id)
             return 204, None
         case _:
             return 200, {"keys": api_keys.list_all(books(), user_id)}

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from billing.notices import outbox
 from billing.notices.delivery import Outcome
-from billing.notices.notice import Row
-from billing.storage.expressions import decode
+from billing.notices.rows import Row
+from billing.storage.values import decode
 from billing.telemetry import count, logger, metrics
 from billing.wiring.notices import books, ways
 

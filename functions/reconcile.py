@@ -11,8 +11,8 @@ from typing import Any, Final
 from billing.clock import epoch
 from billing.errors import StripeRefusedError
 from billing.reconciliation import run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 from billing.telemetry import count, logger, metrics, report_refusal
 from billing.wiring.container import books, deadline
 from billing.wiring.stripe import gateway

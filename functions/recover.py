@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from billing.errors import AwsRefusedError, RetryableError, StripeRefusedError
 from billing.facts import Fact
-from billing.payments import fact_queue, settlement
-from billing.payments.parking import Parked
-from billing.reconciliation import retry_parked
+from billing.parked.records import Parked
+from billing.payments import fact_queue
+from billing.reconciliation import hold_sweep, retry_parked
+from billing.settlement import settlement
 from billing.stripe_api import events
 from billing.stripe_api.claims import Ignored
 from billing.telemetry import (
@@ -135,7 +136,7 @@ def _settle(fact: Fact, *, is_news: bool) -> None:
 def _run_schedule(left_ms: Callable[[], int]) -> dict[str, Any]:
     swept = 0
     try:
-        swept = retry_parked.sweep_holds(
+        swept = hold_sweep.sweep_holds(
             books(), lambda: left_ms() > SWEEP_STOP_MS
         )
     finally:  # a failing sweep must not stop the parked events

@@ -6,8 +6,8 @@ from billing.api.endpoint import Answer, endpoint
 from billing.api.request import Request
 from billing.errors import BillingError
 from billing.facts import Fact
-from billing.payments import settlement
-from billing.payments.settlement import Outcome
+from billing.settlement import settlement
+from billing.settlement.settlement import Outcome
 from billing.stripe_api import events, signatures
 from billing.stripe_api.claims import Ignored
 from billing.telemetry import count, count_outcome

@@ -1,6 +1,6 @@
 """Defines how answers are declared as dataclasses, and turns an answer into a JSON object.
 
-billing/api/schemas.py derives the API's description from the same dataclasses.
+billing/api/description/ derives the API's description from the same dataclasses.
 """
 
 from dataclasses import fields

@@ -6,38 +6,28 @@ https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """
 
 import base64
-import gzip
 import json
 import os
-import re
-import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from hashlib import sha256
 from html import escape
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from billing.api.asset import Asset, answer_with, values_of
+from billing.api.issuer import endpoints, issuer, origin
 from billing.api.page_bundle import bundle
 from billing.api.request import Request
 from billing.api.response import HEADERS, problem
-from billing.errors import BillingError, SettingsError
+from billing.errors import BillingError
 from billing.telemetry import logger
 
 SITE: Final = Path(__file__).parents[1] / "site"
 """The page, in the source tree and in every build alike."""
 SCRIPT: Final = "app.js"
 """The one file that the page asks for: all modules, joined."""
-ENDPOINTS: Final = (
-    "authorization_endpoint",
-    "token_endpoint",
-    "end_session_endpoint",
-)
-DISCOVERY_SECONDS: Final = 2.0
-"""An issuer answers in a tenth of that; a page without it still shows the plans."""
-DISCOVERY_BYTES_MAX: Final = 64 * 1024
 ASKED: Final = "no-cache"
 KEPT: Final = "public, max-age=31536000, immutable"
 """For an address that names the content's digest:
@@ -54,28 +44,6 @@ HARDENED: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """One file, plain and compressed. Its ETag is a hash of its content."""
-
-    type: str
-    plain: bytes
-    packed: bytes
-    tag: str
-
-    @classmethod
-    def of(cls, kind: str, text: str) -> "Asset":
-        """Return the asset of a text. ``kind`` is html or javascript."""
-        content = text.encode()
-        packed = gzip.compress(content, 9, mtime=0)
-        return cls(
-            f"text/{kind}; charset=utf-8",
-            content,
-            packed,
-            sha256(content).hexdigest()[:20],
-        )
-
-
 def filled(text: str, places: Mapping[str, str]) -> str:
     """Return the text with each placeholder replaced by its content.
 
@@ -87,47 +55,6 @@ def filled(text: str, places: Mapping[str, str]) -> str:
             raise ValueError(message)
         text = text.replace(place, content)
     return text
-
-
-def issuer() -> str:
-    """Return the address of the sign-in issuer. Raises an error that names a missing variable."""
-    names = ("JWT_ISSUER", "JWT_CLIENT_ID")
-    faults = [name for name in names if not os.environ.get(name, "").strip()]
-    if faults:
-        where = "The template sets these under Globals.Function.Environment."
-        raise SettingsError(f"missing or blank: {', '.join(faults)}. {where}")
-    return os.environ["JWT_ISSUER"].strip()
-
-
-@cache
-def discover() -> Mapping[str, str]:
-    """Return the issuer's ENDPOINTS. They are read once per container.
-
-    A failure (OSError, TypeError, ValueError) is not remembered.
-    https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
-    """
-    url = f"{issuer().rstrip('/')}/.well-known/openid-configuration"
-    with urllib.request.urlopen(url, timeout=DISCOVERY_SECONDS) as answer:  # noqa: S310 - the operator's own setting
-        described = dict(json.loads(answer.read(DISCOVERY_BYTES_MAX)))
-    named = described.get("issuer")
-    if named != issuer():
-        raise ValueError(
-            f"{url} describes the issuer {named!r}, JWT_ISSUER is {issuer()!r}"
-        )
-    return {
-        name: described[name]
-        for name in ENDPOINTS
-        if origin(described.get(name))
-    }
-
-
-def endpoints() -> Mapping[str, str]:
-    """Return the issuer's ENDPOINTS, or {} if the issuer does not answer."""
-    try:
-        return discover()
-    except (OSError, TypeError, ValueError) as error:
-        logger.warning("nobody can sign in", why=str(error))
-        return {}
 
 
 FILES: Final = {path.name: path.read_text() for path in SITE.iterdir()}
@@ -158,14 +85,6 @@ PAGE: Final = filled(
 )
 """Complete except for the sign-in settings: only a request finds out the issuer's endpoints."""
 STYLE_HASH: Final = base64.b64encode(sha256(STYLE.encode()).digest()).decode()
-
-
-def origin(url: object) -> str:
-    """Return an address's origin, ``https://host:port``, or "" if it has none."""
-    if not isinstance(url, str):
-        return ""
-    match = re.match(r"https?://[A-Za-z0-9.:\[\]-]+(?=/|$)", url)
-    return match[0] if match else ""
 
 
 def policy(found: Mapping[str, str]) -> str:
@@ -214,7 +133,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     answer = _serve(request)
     headers = {**answer["headers"], **HARDENED}
     headers.pop(HSTS, None)
-    if _list(request, "x-forwarded-proto") == ["https"]:
+    if values_of(request, "x-forwarded-proto") == ["https"]:
         headers[HSTS] = HEADERS[HSTS]
     status = answer["statusCode"]
     logger.info(
@@ -231,49 +150,13 @@ def _serve(request: Request) -> dict[str, Any]:
     name = request.path.get("file")
     if name is None:
         found = endpoints()
-        return _answer(request, page(found), policy(found), ASKED)
+        return answer_with(request, page(found), policy(found), ASKED)
     if name in ASSETS:
         lifetime = KEPT if request.query.get("v") == VERSION else ASKED
-        return _answer(
+        return answer_with(
             request, ASSETS[name], HEADERS["content-security-policy"], lifetime
         )
     missing = BillingError(
         "not_found", "there is no such file; the page is at /"
     )
     return problem(missing, request.request_id)
-
-
-def _answer(
-    request: Request, asset: Asset, guard: str, lifetime: str
-) -> dict[str, Any]:
-    accepted = _list(request, "accept-encoding")
-    packs = not {"gzip", "gzip;q=1", "gzip;q=1.0"}.isdisjoint(accepted)
-    suffix = "-gzip" if packs else ""
-    tag = f'"{asset.tag}{sha256(guard.encode()).hexdigest()[:4]}{suffix}"'
-    headers = {
-        "cache-control": lifetime,
-        "content-security-policy": guard,
-        "etag": tag,
-        "vary": "accept-encoding",
-        "x-request-id": request.request_id,
-    }
-    if any(
-        known.removeprefix("W/") in (tag, "*")
-        for known in _list(request, "if-none-match")
-    ):
-        return {"statusCode": 304, "headers": headers, "body": ""}
-    headers["content-type"] = asset.type
-    if packs:
-        headers["content-encoding"] = "gzip"
-    body = base64.b64encode(asset.packed if packs else asset.plain).decode()
-    return {
-        "statusCode": 200,
-        "headers": headers,
-        "body": body,
-        "isBase64Encoded": True,
-    }
-
-
-def _list(request: Request, header: str) -> list[str]:
-    """Return the values of a header that is a list, without spaces."""
-    return request.headers.get(header, "").replace(" ", "").split(",")

@@ -5,8 +5,10 @@ from typing import assert_never
 from billing.books import Books
 from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
 from billing.payments import references
+from billing.payments.deciding import decide
+from billing.payments.decision import Already, Change, Park
 from billing.payments.ownership import why_ignored
-from billing.payments.payment import Already, Change, Park, Payment, decide
+from billing.payments.payment import Payment
 from billing.storage.keys import user_key
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from billing.reconciliation.audit import Tallies, Tally
+from billing.audit.tallies import Tallies
+from billing.audit.tally import Tally
 
 ACCOUNTS_IN_MEMORY_MAX: Final = 5_000
 """The accounts that one reader keeps before it writes to the file: about four megabytes."""
@@ -18,7 +19,11 @@ _COLUMNS: Final = ", ".join(f"{name} INTEGER" for name in NAMES)
 _SCHEMA: Final = f"CREATE TABLE tally (user_id TEXT PRIMARY KEY, {_COLUMNS}) WITHOUT ROWID"
 _MARKS: Final = ", ".join("?" * (len(NAMES) + 1))
 _SUMS: Final = ", ".join(f"{name} = {name} + excluded.{name}" for name in NAMES)
-_ADD: Final = f"INSERT INTO tally VALUES ({_MARKS}) ON CONFLICT (user_id) DO UPDATE SET {_SUMS}"  # noqa: S608 - the fields of our own class
+# S608: they are the fields of our own class.
+_ADD: Final = (
+    f"INSERT INTO tally VALUES ({_MARKS})"  # noqa: S608
+    f" ON CONFLICT (user_id) DO UPDATE SET {_SUMS}"
+)
 
 
 class TallyFile:

@@ -2,20 +2,12 @@
 
 import argparse
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
+from infra.local.background import down, refuse_if_up, say, up
 from infra.local.paths import ROOT, LocalStackError, Paths
-
-UP_SECONDS_MAX: Final = 240
-DOWN_SECONDS_MAX: Final = 60
 
 HINTS: Final = """
   Topup is up at {api_url}
@@ -82,60 +74,23 @@ def dev(paths: Paths, _: argparse.Namespace) -> int:
     """Run the local stack in the foreground."""
     from infra.local.supervisor import serve  # noqa: PLC0415 - `token` and `down` do not need it
 
-    _refuse_if_up(paths)
-    return serve(paths, _say, lambda stand: _say(_hints(paths, stand)))
-
-
-def up(paths: Paths, _: argparse.Namespace) -> int:
-    """Start the local stack in the background, show its progress, and return when it answers."""
-    if _running(paths):
-        _say(f"already up: {paths.front_url}")
-        return 0
-    paths.state.mkdir(parents=True, exist_ok=True)
-    paths.check_ports()
-    paths.stand_file.unlink(missing_ok=True)
-    with paths.log_file.open("wb") as log:
-        command = [sys.executable, "-u", "-m", "infra.local", "dev"]
-        child = subprocess.Popen(  # noqa: S603 - our own program
-            command,
-            cwd=ROOT,
-            stdout=log,
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    paths.pid_file.write_text(str(child.pid))
-    return _follow(paths, child)
-
-
-def down(paths: Paths, _: argparse.Namespace) -> int:
-    """Stop the local stack in the background with SIGTERM, so that it saves its data."""
-    pid = _running(paths)
-    if not pid:
-        _say("not up")
-        return 0
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + DOWN_SECONDS_MAX
-    while _running(paths) and time.monotonic() < deadline:
-        time.sleep(0.1)  # it is not our child, so we can only look for its process
-    paths.pid_file.unlink(missing_ok=True)
-    _say("stopped; the data is kept")
-    return 0
+    refuse_if_up(paths)
+    return serve(paths, say, lambda stand: say(_hints(paths, stand)))
 
 
 def build(paths: Paths, _: argparse.Namespace) -> int:
     """Build the artifact, for `make build`."""
     from infra.build import artifact  # noqa: PLC0415 - see above
 
-    _say("building ...")
+    say("building ...")
     artifact.build(paths, always=True)
-    _say(f"built {artifact.BUILD}: every handler imports from it, and it holds no native code")
+    say(f"built {artifact.BUILD}: every handler imports from it, and it holds no native code")
     return 0
 
 
 def make_token(paths: Paths, chosen: argparse.Namespace) -> int:
     """Print one JSON Web Token and nothing else."""
-    from infra.local.issuer import Keys  # noqa: PLC0415 - see above
+    from infra.local.signing_keys import Keys  # noqa: PLC0415 - see above
 
     if not paths.stand_file.exists():
         message = "the local stack is not up: start it with `make dev` or `make up`"
@@ -160,44 +115,6 @@ def _claims(text: str) -> dict[str, Any]:
     return claims
 
 
-def _follow(paths: Paths, child: "subprocess.Popen[bytes]") -> int:
-    """Show the log of ``child`` until it answers. Raises LocalStackError if it does not."""
-    shown, deadline = 0, time.monotonic() + UP_SECONDS_MAX
-    while time.monotonic() < deadline:
-        text = paths.log_file.read_text()
-        sys.stdout.write(text[shown:])
-        sys.stdout.flush()
-        shown = len(text)
-        if paths.stand_file.exists():
-            return 0
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(0.1)  # it is starting; meanwhile its log is shown
-            message = f"the local stack did not start; see {paths.log_file}"
-            raise LocalStackError(message)
-    message = f"the local stack was not ready after {UP_SECONDS_MAX} s; see {paths.log_file}"
-    raise LocalStackError(message)
-
-
-def _running(paths: Paths) -> int:
-    """Return the supervisor's process id, or 0 when it does not run."""
-    try:
-        pid = int(paths.pid_file.read_text())
-        os.kill(pid, 0)
-        # A zombie has no command line, and another program may have the same number.
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (OSError, ValueError):
-        return 0
-    return pid if b"infra.local" in words else 0
-
-
-def _refuse_if_up(paths: Paths) -> None:
-    pid = _running(paths)
-    if pid and pid != os.getpid():
-        where = f"{paths.front_url} (process {pid})"
-        message = f"the local stack is already up at {where}; stop it with `make down`"
-        raise LocalStackError(message)
-
-
 def _hints(paths: Paths, stand: dict[str, Any]) -> str:
     if stand["stripe_api_base"] == paths.stripe_url:
         return HINTS.format(**stand, stand_file=paths.stand_file)
@@ -205,11 +122,6 @@ def _hints(paths: Paths, stand: dict[str, Any]) -> str:
     from billing.stripe_api.events import SUBSCRIBED  # noqa: PLC0415 - the product's own list
 
     return HINTS_STRIPE.format(**stand, events=",".join(SUBSCRIBED))
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ from starlette.types import ASGIApp
 from infra.build import artifact
 from infra.local import deploy, ministack, receiver
 from infra.local.front import Front
-from infra.local.issuer import Keys, create_app
+from infra.local.issuer import create_app
 from infra.local.paths import REGION, STACK, LocalStackError, Paths
+from infra.local.signing_keys import Keys
 from infra.stripe_simulator.app import application
 from infra.stripe_simulator.settings import WebhookTarget
 from infra.stripe_simulator.simulator import Simulator

@@ -11,7 +11,7 @@ from html import unescape
 import httpx
 from support import authorization
 
-from infra.local.issuer import COOKIE, session_of
+from infra.local.sign_in_page import COOKIE, session_of
 
 
 @cache

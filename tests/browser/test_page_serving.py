@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from billing.api.issuer import discover, origin
 from billing.errors import SettingsError
 from browser.returning import settings_of
 from public import serve_site
@@ -24,7 +25,7 @@ def issuer(monkeypatch: pytest.MonkeyPatch) -> None:
     """An issuer that refuses every connection; discovery has its own tests through the stand."""
     monkeypatch.setenv("JWT_ISSUER", "http://127.0.0.1:9/pool")
     monkeypatch.setenv("JWT_CLIENT_ID", "a-client")
-    serve_site.discover.cache_clear()
+    discover.cache_clear()
 
 
 def ask(
@@ -173,7 +174,7 @@ def test_the_policy_names_ours_and_the_issuer_and_nothing_else() -> None:
 )
 def test_an_odd_endpoint_never_gets_into_the_policy(url: object) -> None:
     """What an issuer says about itself is not trusted to be an address."""
-    assert serve_site.origin(url) == ""
+    assert origin(url) == ""
 
 
 def test_without_an_issuer_that_answers_the_settings_have_no_endpoints() -> None:

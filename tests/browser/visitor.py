@@ -11,7 +11,7 @@ from browser.returning import issuer_of, way_back
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Route, expect
 from support.stand import Stand
 
-from infra.local.issuer import COOKIE, session_of
+from infra.local.sign_in_page import COOKIE, session_of
 
 ROOT: Final = Path(__file__).parents[2]
 LOOK_MS: Final = 50

@@ -10,10 +10,10 @@ import pytest
 from billing.books import Books
 from billing.buying import checkout
 from billing.errors import BillingError, OutcomeUnknownError
-from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
-from billing.stripe_api.client import StripeServerError
+from billing.settlement import settlement
+from billing.stripe_api.outcomes import StripeServerError
 from support import builders
 from support.builders import SHOP, fact
 from support.schedules import FAULTS, Crash, Handlers, ScheduledStore, explore, fresh_books

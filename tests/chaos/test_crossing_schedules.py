@@ -9,10 +9,12 @@ from typing import Any, Final
 import pytest
 from billing.account import alert
 from billing.errors import BillingError, ConditionFailedError
-from billing.payments import settlement
-from billing.quota import debits, hold_expiry, holds
+from billing.expiry import hold_expiry
+from billing.holds import closing, placing
 from billing.quota.balance import read_account
-from billing.quota.spending import Meter
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.top_up import runner
 from billing.top_up.asking import Asker
 from billing.top_up.runner import Job
@@ -73,7 +75,7 @@ class Scene:
         settlement.apply(self.books, fact(builders.completed(payment)))
         crossings.agree(self.books)
         debits.debit(self.meter, USER, USED)
-        return payment, more, holds.place(self.meter, USER, HELD, 60).hold_id
+        return payment, more, placing.place(self.meter, USER, HELD, 60).hold_id
 
     def does(self, name: str) -> None:
         """Do it, or be refused."""
@@ -81,8 +83,8 @@ class Scene:
             "a debit": lambda: debits.debit(self.meter, USER, 21),
             "a debit of all": lambda: debits.debit(self.meter, USER, 50),
             "a keyed debit": lambda: debits.debit_once(self.meter, USER, 21, "backend", "k"),
-            "a hold": lambda: holds.place(self.meter, USER, 21, 600),
-            "a release": lambda: holds.release(self.meter, self.held),
+            "a hold": lambda: placing.place(self.meter, USER, 21, 600),
+            "a release": lambda: closing.release(self.meter, self.held),
             "a purchase": lambda: self.settle(builders.completed(self.next)),
             "a refund": lambda: self.settle(builders.refunded(self.payment, 400)),
             "an alert": lambda: alert.change(self.books, USER, LOW_AT - 10),

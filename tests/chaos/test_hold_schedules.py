@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import pytest
 from billing.errors import BillingError
-from billing.payments import settlement
-from billing.quota import debits, hold_expiry, holds
+from billing.expiry import hold_expiry
+from billing.holds import placing
 from billing.quota.balance import Balance
-from billing.quota.spending import Meter
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.spending.meter import Meter
 from support import builders, laws
 from support.builders import fact, pending
 from support.schedules import FAULTS, Handlers, ScheduledStore, Still, explore, fresh_books
@@ -61,7 +63,7 @@ class Scene:
             fact(builders.completed(pending(self.books, payment_id="pay_1", session_id="cs_1"))),
         )
         if self.has_old:
-            holds.place(self.meter, "alice", UNITS, OLD_SECONDS)
+            placing.place(self.meter, "alice", UNITS, OLD_SECONDS)
 
     def passes(self, seconds: int) -> None:
         """Time, for everybody."""
@@ -70,8 +72,8 @@ class Scene:
     def does(self, name: str) -> str:
         """Whether it was done or refused."""
         acts: dict[str, Callable[[], Any]] = {
-            "a short hold": lambda: holds.place(self.meter, "alice", UNITS, SHORT_SECONDS),
-            "a long hold": lambda: holds.place(self.meter, "alice", UNITS, LONG_SECONDS),
+            "a short hold": lambda: placing.place(self.meter, "alice", UNITS, SHORT_SECONDS),
+            "a long hold": lambda: placing.place(self.meter, "alice", UNITS, LONG_SECONDS),
             "a debit": lambda: debits.debit(self.meter, "alice", TAKES["a debit"]),
             "a keyed debit": lambda: debits.debit_once(
                 self.meter, "alice", TAKES["a keyed debit"], "backend", "k"

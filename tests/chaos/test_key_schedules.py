@@ -11,14 +11,16 @@ from typing import Any, Final
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
-from billing.keys import api_keys, changes, counting
+from billing.expiry import hold_expiry
+from billing.holds import closing, hold, placing
+from billing.keys import api_keys, changes, counting, live_count, revocation
 from billing.keys.limits import Limit
-from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.quota import debits, hold_expiry, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.key_use import KeyUse
-from billing.quota.spending import Meter
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from support import builders, key_laws, laws
 from support.builders import fact, pending
 from support.schedules import Handlers, ScheduledStore, Still, explore, fresh_books
@@ -119,7 +121,7 @@ class Scene:
         number = key_id.removeprefix("key_")
         row = {"name": "k", "created_at": ""} | ({"limit": limit.to_item()} if limit else {})
         writes = api_keys._creation("alice", number, "secret", row, limit)
-        api_keys._commit_counted(self.books, "user#alice", writes)
+        live_count.commit_counted(self.books, "user#alice", writes)
 
     def _spends(self, act: Callable[[KeyUse | None], Any], books: Books | None = None) -> Any:
         return counting.spend_for(books or self.books, "alice", KEY_ID, act)
@@ -135,8 +137,8 @@ class Scene:
         return self._spends(take)
 
     def _holds(self, units: int, seconds: int, at_least: int = 0) -> str:
-        def take(key: KeyUse | None) -> holds.Hold:
-            return holds.place(self.meter, "alice", units, seconds, at_least=at_least, key=key)
+        def take(key: KeyUse | None) -> hold.Hold:
+            return placing.place(self.meter, "alice", units, seconds, at_least=at_least, key=key)
 
         return str(self._spends(take).hold_id)
 
@@ -155,11 +157,11 @@ class Scene:
             "a debit under a key": lambda: self._debits_once(LEFT),
             "a hold": lambda: self._holds(LEFT, 600),
             "a hold of what is left": lambda: self._holds(50, 600, 1),
-            "a capture": lambda: holds.capture(self.meter, self.held, 1),
-            "a release": lambda: holds.release(self.meter, self.held),
+            "a capture": lambda: closing.capture(self.meter, self.held, 1),
+            "a release": lambda: closing.release(self.meter, self.held),
             "a sweep": lambda: hold_expiry.give_back_expired(self.books, "alice", self.stored()),
             "a refund": lambda: settlement.apply(self.books, fact(self.refund)),
-            "a revocation": lambda: api_keys.revoke(self.books, "alice", KEY_ID),
+            "a revocation": lambda: revocation.revoke(self.books, "alice", KEY_ID),
             "a raise": lambda: self._changes(Limit(12, "day")),
             "a cut": lambda: self._changes(Limit(5, "day")),
             "a limit by the month": lambda: self._changes(Limit(10, "month")),
@@ -260,7 +262,7 @@ def _faulty(names: tuple[str, str]) -> Callable[[ScheduledStore], Handlers]:
 
         def check(ends: list[str]) -> None:
             del ends
-            spending._seen.clear()
+            memory._seen.clear()
             used, held, _, total, shown = scene.figures()
             assert used == total, "everything was used by the key"
             of_today = shown[2] if shown else used

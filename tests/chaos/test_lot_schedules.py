@@ -11,16 +11,18 @@ from typing import Any, Final
 
 import pytest
 from billing.account import lot_listing
+from billing.audit.tallies import Tallies
 from billing.clock import epoch
 from billing.errors import BillingError
+from billing.expiry import upkeep
 from billing.grants import api, welcome
 from billing.grants.grant import Grant
-from billing.payments import settlement
+from billing.holds import closing, placing
 from billing.payments.payment import Payment
-from billing.payments.plans import Plan, Welcome
-from billing.quota import debits, holds, upkeep
-from billing.quota.spending import Meter
-from billing.reconciliation.audit import Tallies
+from billing.payments.plan import Plan, Welcome
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.storage.writes import Table
 from support import builders, laws
 from support.builders import START, fact, pending
@@ -73,7 +75,7 @@ class Scene:
         settlement.apply(self.books, fact(builders.completed(bought)))
         debits.debit(self.meter, "alice", 10)
         api.give(self.books, self.grant("grant_1", 20, HOUR))
-        hold_id = holds.place(self.meter, "alice", 5, 80_000).hold_id
+        hold_id = placing.place(self.meter, "alice", 5, 80_000).hold_id
         dated = pending(self.books, payment_id="pay_2", session_id="cs_2", sold=DATED)
         plain = pending(self.books, payment_id="pay_3", session_id="cs_3")
         return bought, dated, plain, hold_id
@@ -96,10 +98,10 @@ class Scene:
             "a read": self.read,
             "a debit": lambda: debits.debit(self.meter, "alice", 60),
             "a keyed debit": lambda: debits.debit_once(self.meter, "alice", 60, "b", "k"),
-            "a hold": lambda: holds.place(self.meter, "alice", 60, 70_000),
-            "a capture": lambda: holds.capture(self.meter, self.held, 3),
+            "a hold": lambda: placing.place(self.meter, "alice", 60, 70_000),
+            "a capture": lambda: closing.capture(self.meter, self.held, 3),
             "a dispute": lambda: self._hears(self.disputed()),
-            "a release": lambda: holds.release(self.meter, self.held),
+            "a release": lambda: closing.release(self.meter, self.held),
         }
         try:
             acts[name]()

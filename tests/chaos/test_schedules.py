@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
-from billing.payments import parking, settlement
+from billing.expiry import hold_expiry
+from billing.holds import closing, placing
+from billing.parked import dropping, records
 from billing.payments.payment import Payment
-from billing.quota import debits, hold_expiry, holds
 from billing.quota.balance import Balance
-from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from support import builders, laws, model
 from support.builders import fact, pending
@@ -143,7 +146,7 @@ def _refunded_early(books: Books) -> tuple[Payment, dict[str, Any]]:
 
 def _held(meter: Meter) -> tuple[Payment, str]:
     """Ten used, forty held."""
-    return _bought(meter.books, 10), holds.place(meter, "alice", 40, 60).hold_id
+    return _bought(meter.books, 10), placing.place(meter, "alice", 40, 60).hold_id
 
 
 def _use(books: Books, units: int) -> None:
@@ -153,7 +156,7 @@ def _use(books: Books, units: int) -> None:
 
 def _recover(books: Books) -> None:
     """What the schedule does later: parked facts whose payment has come."""
-    for record in list(parking.all_parked(books)):
+    for record in list(records.all_parked(books)):
         settlement.retry(books, record)
 
 
@@ -168,7 +171,7 @@ def _as_the_model_says(books: Books, payment: Payment, events: list[dict[str, An
         assert balance.remaining - balance.debt == credited - taken - balance.used
     else:
         assert balance.remaining == max(0, credited - taken - balance.used)
-    assert not list(parking.all_parked(books))
+    assert not list(records.all_parked(books))
 
 
 def test_two_purchases_of_one_user_add_up_and_pay_the_debt_once(
@@ -261,8 +264,8 @@ def _ends_of(meter: Meter, hold: str, *, is_expired: bool) -> dict[str, Callable
     if is_expired:
         books.clock.now += timedelta(seconds=61)  # type: ignore[attr-defined]
     return {
-        "release": lambda: _refusable(lambda: holds.release(meter, hold)),
-        "capture": lambda: _refusable(lambda: holds.capture(meter, hold, 25)),
+        "release": lambda: _refusable(lambda: closing.release(meter, hold)),
+        "capture": lambda: _refusable(lambda: closing.capture(meter, hold, 25)),
         "expire": lambda: hold_expiry.give_back_expired(
             books, "alice", Balance.from_item(books.store.get("quotas", ("alice", "quota")))
         ),
@@ -294,7 +297,7 @@ def test_a_hold_is_closed_exactly_once(
                 assert (balance.used, balance.remaining) in ((10, 90), (35, 65))
                 assert balance.held == 0
 
-        return [lambda: _refusable(lambda: holds.capture(meter, hold, 25)), acts[other]], check
+        return [lambda: _refusable(lambda: closing.capture(meter, hold, 25)), acts[other]], check
 
     record_figures(f"a capture and a {other}", explore(build))
 
@@ -350,8 +353,8 @@ def test_two_holds_and_a_debit_on_the_last_units_never_oversell(
             assert balance.used + balance.held == 61
 
         return [
-            lambda: _refusable(lambda: holds.place(meter, "alice", 60, 60)),
-            lambda: _refusable(lambda: holds.place(meter, "alice", 60, 90)),
+            lambda: _refusable(lambda: placing.place(meter, "alice", 60, 60)),
+            lambda: _refusable(lambda: placing.place(meter, "alice", 60, 90)),
             lambda: _refusable(lambda: debits.debit(meter, "alice", 60)),
         ], check
 
@@ -372,14 +375,14 @@ def test_a_refund_that_is_dropped_with_its_purchase_counts_if_that_is_credited(
         events = [builders.completed(payment), builders.refund_created(payment, "re_1", 500)]
         for event in (builders.completed(payment, amount_subtotal=500), events[1]):
             assert settlement.apply(books, fact(event)).status == "parked"
-        refund, session = sorted(parking.all_parked(books), key=lambda record: record.kind)
-        parking.drop(books, session, "refunded by hand")
+        refund, session = sorted(records.all_parked(books), key=lambda record: record.kind)
+        dropping.drop(books, session, "refunded by hand")
 
         def check(ends: list[str]) -> None:
             if ends[0] != "done":
                 settlement.apply(books, fact(events[0]))
             _recover(books)
-            assert [row["kind"] for row in parking.all_dropped(books)] == ["mismatch"]
+            assert [row["kind"] for row in records.all_dropped(books)] == ["mismatch"]
             _as_the_model_says(books, payment, events)
 
         return [

@@ -8,11 +8,13 @@ from typing import Any, Final
 
 import pytest
 from billing.errors import BillingError
-from billing.payments import settlement
+from billing.expiry import hold_expiry
+from billing.holds import closing, placing
 from billing.payments.payment import Payment
-from billing.quota import debits, hold_expiry, holds
 from billing.quota.balance import Balance
-from billing.quota.spending import Meter
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.spending.meter import Meter
 from support import builders, laws
 from support.builders import fact, pending
 from support.schedules import Handlers, ScheduledStore, explore, fresh_books
@@ -80,16 +82,16 @@ class Scene:
         payment = pending(self.books, payment_id="pay_1", session_id="cs_1")
         settlement.apply(self.books, fact(builders.completed(payment)))
         debits.debit(self.meter, "alice", USED)
-        return payment, holds.place(self.meter, "alice", HELD, 60).hold_id
+        return payment, placing.place(self.meter, "alice", HELD, 60).hold_id
 
     def does(self, name: str) -> str:
         """Whether it was done or refused."""
         acts: dict[str, Callable[[], Any]] = {
             "a debit": lambda: debits.debit(self.meter, "alice", 70),
             "a keyed debit": lambda: debits.debit_once(self.meter, "alice", 70, "backend", "k"),
-            "a hold": lambda: holds.place(self.meter, "alice", 70, 600),
-            "a capture": lambda: holds.capture(self.meter, self.held, 25),
-            "a release": lambda: holds.release(self.meter, self.held),
+            "a hold": lambda: placing.place(self.meter, "alice", 70, 600),
+            "a capture": lambda: closing.capture(self.meter, self.held, 25),
+            "a release": lambda: closing.release(self.meter, self.held),
             "a sweep": lambda: hold_expiry.give_back_expired(self.books, "alice", self.stored()),
             "a refund": lambda: settlement.apply(self.books, fact(self.refund)),
             "a read": self.read,

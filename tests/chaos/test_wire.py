@@ -22,13 +22,15 @@ from typing import Any, Final
 import pytest
 from billing.books import Books
 from billing.errors import BillingError, RetryableError
-from billing.payments import parking, settlement
+from billing.holds import closing, placing
+from billing.parked import records
 from billing.payments.payment import Payment
-from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
-from billing.quota.spending import Meter
-from billing.reconciliation import retry_parked
+from billing.reconciliation import hold_sweep
 from billing.settings import Telling
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from properties.crowd import PerThread
 from support import builders, dynamo, laws, model
@@ -149,7 +151,7 @@ class Storm:
         figures["holds"] += 1
         meter = Meter(self.books, "")
         try:
-            hold_id = holds.place(meter, user_id, UNITS, HOLD_SECONDS).hold_id
+            hold_id = placing.place(meter, user_id, UNITS, HOLD_SECONDS).hold_id
         except (RetryableError, Killed):
             figures["holds with an unknown outcome"] += 1
             return
@@ -163,9 +165,9 @@ class Storm:
         meter = Meter(self.books, "")
         with suppress(RetryableError, Killed):
             if end == "released":
-                holds.release(meter, hold_id)
+                closing.release(meter, hold_id)
             else:
-                holds.capture(meter, hold_id, CAPTURED)
+                closing.capture(meter, hold_id, CAPTURED)
                 self.spent.captured[user_id].add(hold_id)
 
     def debits_under_a_key(self, user_id: str, key: str) -> None:
@@ -195,7 +197,7 @@ def _round(
     acts = storm.acts(chance)
     wire = rough(books.store, seed, figures)
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(THREADS) as pool:
-        patch.setattr(spending, "_seen", PerThread())
+        patch.setattr(memory, "_seen", PerThread())
         work = [pool.submit(act) for act in acts]
         if disturb:
             disturb(storm, len(acts))
@@ -214,7 +216,7 @@ def _expired_are_back(books: Books) -> None:
     """What was forgotten, and what nobody knew of: once, when its time is over."""
     later = replace(books, clock=lambda: builders.START + timedelta(days=2))
     books.store.deadline.begin()
-    retry_parked.sweep_holds(later)
+    hold_sweep.sweep_holds(later)
 
 
 def _story(payment: Payment, chance: random.Random) -> list[dict[str, Any]]:
@@ -273,7 +275,7 @@ def _ends_as_the_model_says(storm: Storm) -> None:
         for event in storm.events[payment.payment_id]:
             books.store.deadline.begin()
             settlement.apply(books, fact(event))
-    for record in list(parking.all_parked(books)):
+    for record in list(records.all_parked(books)):
         books.store.deadline.begin()
         settlement.retry(books, record)
     for user_id, key in sorted(spent.by_key):

@@ -10,7 +10,7 @@ import hold_quota
 import httpx
 import manage_keys
 import pytest
-from billing.quota import spending
+from billing.spending import memory
 from billing.wiring import container
 from client.gateway import TOKEN, URL, AsyncGateway, Gateway
 from functional.lab import REGION, SITE, forget
@@ -49,9 +49,9 @@ def gateway(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
         container, "deadline", lambda: books.store.deadline
     )  # begun anew with every request, as in Lambda
     monkeypatch.setattr(service, "PAUSE_SECONDS", 0.001)
-    spending._seen.clear()
+    memory._seen.clear()
     yield Gateway(template, books)
-    spending._seen.clear()
+    memory._seen.clear()
     forget(clients=True)
 
 

@@ -17,9 +17,9 @@ from typing import Any, Final
 import httpx
 from billing.books import Books
 from billing.clock import stamp
-from billing.quota import debits
 from billing.quota.balance import Balance
 from billing.quota.ledger import Entry
+from billing.spending import debits
 from billing.storage.writes import Write
 from functional.lab import Context, gateway_event
 from functional.template import Template

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
-from billing.api.event_schemas import schema_of_event
+from billing.api.description.event_schemas import schema_of_event
 from billing.api.openapi import document
 from jsonschema_rs import Draft202012Validator
 from standardwebhooks import Webhook

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from billing.reconciliation.audit import settled_tally
+from billing.audit.readings import settled_tally
 from support.loglines import invocations
 from support.stand import API, Stand
 

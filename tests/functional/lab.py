@@ -18,7 +18,7 @@ import boto3
 from billing import deployment
 from billing.books import Books
 from billing.payments import fact_queue
-from billing.quota import spending
+from billing.spending import memory
 from billing.wiring import container, queue, stripe
 from billing.wiring import secrets as vault
 from functional.template import Route, Template
@@ -52,7 +52,7 @@ def forget(*, clients: bool = False) -> None:
     vault._rereads.cache_clear()
     if not clients:
         vault._provider().store.clear()
-    spending._seen.clear()
+    memory._seen.clear()
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from hashlib import sha256
 from typing import Any
 
-from billing.quota import spending
+from billing.spending import memory
 from billing.storage.writes import creates
 from functional.lab import Lab, Said
 
@@ -86,7 +86,7 @@ def test_a_repeated_debit_replays_whatever_became_of_its_key(lab: Lab) -> None:
     replay = {**first.json, "idempotent_replayed": True}
     assert _debit(lab, 10, key, idempotency_key="one").json == replay
     assert _debit(lab, 10, other, idempotency_key="one").status == 409
-    spending._seen.clear()
+    memory._seen.clear()
     assert _debit(lab, 10, key, idempotency_key="one").json == replay
     assert _debit(lab, 10, key, idempotency_key="two").code == "key_limit_reached"
     _limit(lab, key, None)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from billing.errors import SettingsError
-from billing.notices.notice import new_row
+from billing.notices.rows import new_row
 from billing.wiring import container, notices
 from functional.lab import Lab
 from repo.declared import alarms

@@ -10,8 +10,8 @@ from typing import Any, Final
 import pytest
 from billing.notices.delivery import Failed
 from billing.notices.event_bus import EventBus
-from billing.notices.notice import Row
-from billing.storage.expressions import decode
+from billing.notices.rows import Row
+from billing.storage.values import decode
 from billing.storage.writes import KEY_NAMES
 from billing.telemetry import metrics
 from billing.wiring import notices as wiring

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from billing.api import request
+from billing.api import members
 from billing.errors import BillingError
 from functional.lab import Lab
 from jsonschema_rs import Draft202012Validator
@@ -85,7 +85,7 @@ def _body(lab: Lab, path: str) -> dict[str, Any]:
 
 def _is_taken(value: str) -> bool:
     try:
-        return request.text({"name": value}, "name", 100) == value
+        return members.text({"name": value}, "name", 100) == value
     except BillingError:
         return False
 

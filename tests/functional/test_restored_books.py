@@ -6,11 +6,12 @@ import contextlib
 
 import pytest
 from billing import deployment
+from billing.audit.repair import repair_account
 from billing.clock import epoch, utc_now
-from billing.keys import api_keys as keys
-from billing.reconciliation import repair, run
+from billing.keys.holders import holder
+from billing.reconciliation import run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 from functional.lab import Lab, forget
 from functional.restoring import environment, production, restore
 from simulator.lab import Lab as Stripe
@@ -71,8 +72,8 @@ def test_keys_that_a_restore_revives_are_named_and_revoked_again(
     assert revived(target, new) == []
     books = new.books()
     books.store.deadline.begin()
-    holders = [keys.holder(books, "local", row["key"]) for row in made]
-    assert [holder.key_id if holder else None for holder in holders] == [made[0]["key_id"], None]
+    presented = [holder(books, "local", row["key"]) for row in made]
+    assert [one.key_id if one else None for one in presented] == [made[0]["key_id"], None]
 
 
 class Shop:
@@ -148,7 +149,7 @@ def test_what_was_sold_in_between_is_credited_once_and_the_way_back_works(
         for user in _differences(new):
             books = new.books()
             books.store.deadline.begin()
-            repair.repair_account(Run(books, new.gateway(books), repair=True, resumes=False), user)
+            repair_account(Run(books, new.gateway(books), repair=True, resumes=False), user)
         assert _differences(new) == []
         dora, erik = lab.quota("dora"), lab.quota("erik")
         assert (dora["total"], dora["used"], dora["remaining"]) == (1100, 30, 1070)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from billing.errors import AwsRefusedError, OutcomeUnknownError
-from billing.payments import fact_queue, parking
-from billing.payments.settlement import apply
+from billing.parked import records
+from billing.payments import fact_queue
+from billing.settlement.settlement import apply
 from billing.stripe_api.client import Gateway
 from billing.wiring import container, secrets, stripe
 from botocore.exceptions import EndpointConnectionError
@@ -85,7 +86,7 @@ def _parked_refund(lab: Lab, bought: Any, stripe_side: Stripe) -> None:
         {"payment_intent": bought.payment_intent.id, "amount": 500}
     )
     apply(lab.books, fact(event))
-    (record,) = parking.all_parked(lab.books)
+    (record,) = records.all_parked(lab.books)
     assert record.kind == "ahead"
     lab.boto("dynamodb").update_item(
         TableName="WebhookEventsTable",

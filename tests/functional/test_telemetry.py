@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from billing.facts import to_item
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.telemetry import metrics
 from billing.wiring import container
 from botocore.exceptions import ClientError, ReadTimeoutError

@@ -4,9 +4,9 @@ from typing import Final
 
 from .bug import bug
 
-TESTS: Final = "quota/test_crossing_debits.py::"
+TESTS: Final = "spending/test_crossing_debits.py::"
 TOLD: Final = TESTS + "test_whatever_takes_the_units_tells_what_it_crosses"
-DEBITS: Final = "quota/debits.py"
+DEBITS: Final = "spending/debits.py"
 CROSSINGS: Final = "notices/crossings.py"
 COMMIT: Final = "store.commit(attempt.account, *attempt.beside)"
 
@@ -25,7 +25,7 @@ CROSSING: Final = (
         "a crossing is not told by a hold",
         TOLD,
         (
-            "quota/holds.py",
+            "holds/placing.py",
             (
                 "books.store.commit_once("
                 "change.beside(account), row, *change.rows, *attempt.beside, clears_up=True)"
@@ -45,7 +45,7 @@ CROSSING: Final = (
             ),
         ),
         (
-            "quota/holds.py",
+            "holds/closing.py",
             "closing = hold_expiry.close(row, state, units, epoch(now))",
             (
                 'account = account._replace(remove=("low_told",))\n'
@@ -76,7 +76,7 @@ CROSSING: Final = (
         "what expired holds give back is not counted when a debit is judged",
         TESTS + "test_a_debit_crosses_from_what_an_expired_hold_has_lifted_swept_or_not",
         (
-            "quota/spending.py",
+            "spending/attempt.py",
             "max(0, after.remaining - before.remaining)",
             "0 * after.remaining",
         ),
@@ -94,7 +94,7 @@ CROSSING: Final = (
         "a refund of an automatic payment opens the next charge",
         TESTS + "test_a_refund_of_an_automatic_payment_opens_none_because_it_switches_off",
         (
-            "payments/transaction.py",
+            "settlement/transaction.py",
             "not automatic.is_taken_back(basis.payment, payment)",
             "bool(payment)",
         ),

@@ -4,44 +4,43 @@ from typing import Final
 
 from .bug import bug
 
-EVENTS: Final = "stripe_api/events.py"
 CLAIMS: Final = "stripe_api/claims.py"
-PAYMENT: Final = "payments/payment.py"
+PAYMENT: Final = "payments/deciding.py"
 REVERSALS: Final = "payments/reversals.py"
 PRICE: Final = (
-    "payments/test_settlement.py::test_a_session_at_another_price_is_parked_for_an_operator"
+    "settlement/test_settlement.py::test_a_session_at_another_price_is_parked_for_an_operator"
 )
 
 DECIDING: Final = (
     bug(
         "an expiry overwrites a completed payment, for the decision does not look",
-        "payments/test_settlement.py::test_a_late_event_undoes_no_purchase",
+        "settlement/test_settlement.py::test_a_late_event_undoes_no_purchase",
         (PAYMENT, "payment.phase >= phase", "payment.phase == phase"),
     ),
     bug(
         "another amount is credited",
         PRICE,
         (
-            "payments/payment.py",
+            "payments/deciding.py",
             '_Differing("amount", payment.amount_minor, fact.amount_subtotal)',
             '_Differing("amount", payment.amount_minor, payment.amount_minor)',
         ),
     ),
     bug(
         "money received twice is taken for a duplicate",
-        "payments/test_settlement.py"
+        "settlement/test_settlement.py"
         "::test_a_second_session_paid_for_one_payment_waits_for_an_operator",
         (PAYMENT, 'Park("paid_twice", ...)', "Already(duplicate=True)"),
     ),
     bug(
         "an unpaid session is credited",
-        "payments/test_settlement.py::test_a_session_that_is_not_paid_yet_credits_nothing",
-        (EVENTS, 'kind = "unpaid"', 'kind = "paid"'),
+        "settlement/test_settlement.py::test_a_session_that_is_not_paid_yet_credits_nothing",
+        ("stripe_api/sessions.py", 'kind = "unpaid"', 'kind = "paid"'),
     ),
     bug(
         "a refund in a state that we do not know is taken for one that stands",
         "stripe_api/test_events.py::test_a_refund_in_a_state_that_we_do_not_know_changes_nothing",
-        ("stripe_api/events.py", "status in STANDING", "status not in GONE"),
+        ("stripe_api/refunds.py", "status in STANDING", "status not in GONE"),
     ),
     bug(
         "the old refund formula: refunds made again after a failure are not known by their ids",

@@ -4,7 +4,7 @@ from typing import Final
 
 from .bug import bug
 
-DYNAMODB: Final = "storage/dynamodb.py"
+CONNECTION: Final = "storage/connection.py"
 REFUSALS: Final = "stripe_api/refusals.py"
 SIGNATURES: Final = "stripe_api/signatures.py"
 TOLERANCE: Final = (
@@ -17,7 +17,7 @@ DOORS: Final = (
         "stripe_api/test_refusals.py"
         "::test_a_permanent_refusal_is_reported_with_all_details_from_stripe",
         (
-            "stripe_api/client.py",
+            "stripe_api/outcomes.py",
             "refusals.is_final(error)",
             "refusals.is_final(error) and refusals.passes(error)",
         ),
@@ -35,9 +35,9 @@ DOORS: Final = (
         "an item is read from a stale replica",
         "storage/test_dynamodb.py::test_what_was_written_is_read_though_replicas_lag",
         (
-            DYNAMODB,
-            '{"TableName": ..., "Key": _key(table, key), "ConsistentRead": True}',
-            '{"TableName": ..., "Key": _key(table, key)}',
+            "storage/reader.py",
+            '{"TableName": ..., "Key": key_of(table, key), "ConsistentRead": True}',
+            '{"TableName": ..., "Key": key_of(table, key)}',
         ),
     ),
     bug(
@@ -53,16 +53,16 @@ DOORS: Final = (
         "each attempt of a transaction has a token of its own",
         "storage/test_dynamodb.py::test_a_transaction_is_repeated_under_one_token",
         (
-            DYNAMODB,
+            CONNECTION,
             "self._send(operation, request)",
-            "self._send(operation, {**request, 'ClientRequestToken': str(uuid4())})",
+            "self._send(operation, {**request, 'ClientRequestToken': str(object())})",
         ),
     ),
     bug(
         "an unknown outcome is taken for success",
         "storage/test_dynamodb.py::test_trouble_without_end_is_an_unknown_outcome",
         (
-            DYNAMODB,
+            CONNECTION,
             "raise OutcomeUnknownError(...) from last",
             "return {}",
         ),
@@ -71,7 +71,7 @@ DOORS: Final = (
         "a lost answer is called busy",
         "storage/test_dynamodb.py::test_trouble_without_end_is_an_unknown_outcome",
         (
-            DYNAMODB,
+            CONNECTION,
             "is_unknown or (error.is_unknown and operation not in READS)",
             "False",
         ),

@@ -15,7 +15,7 @@ LIMITING: Final = (
         TESTS + "test_a_container_with_an_old_memory_takes_no_unit_above_the_limit",
         (USE, 'Must(left(key.name), ">=", units)', "exists(left(key.name))"),
         (
-            "quota/spending.py",
+            "spending/taking.py",
             "seen = replace(self, key=key)",
             (
                 "seen = replace(self, key=key)\n"
@@ -47,13 +47,13 @@ LIMITING: Final = (
     bug(
         "a month that begins is taken for a day",
         TESTS + "test_a_day_that_begins_gives_a_daily_limit_back",
-        (DAYS, 'DAY_CHARS if per == "day" else MONTH_CHARS', "DAY_CHARS"),
+        ("quota/key_windows.py", 'DAY_CHARS if per == "day" else MONTH_CHARS', "DAY_CHARS"),
     ),
     bug(
         "a revoked key's use is dropped from the sum",
         TESTS + "test_a_revoked_key_spends_nothing_and_its_use_stays",
         (
-            DAYS,
+            "quota/key_totals.py",
             'Write("keys", ..., **...)',
             'Write("keys", ..., set={"key_id": key_id}, add={"used": 0 * units})',
         ),
@@ -61,7 +61,11 @@ LIMITING: Final = (
     bug(
         "a revoked key's use is in no ledger entry",
         TESTS + "test_a_days_entry_shows_the_use_of_each_key",
-        (DAYS, "revoked[name] = Bookmark(key_id, more=more)", "revoked = dict(revoked)"),
+        (
+            "quota/key_totals.py",
+            "revoked[name] = Bookmark(key_id, more=more)",
+            "revoked = dict(revoked)",
+        ),
     ),
     bug(
         "a revoked key without a limit spends on",
@@ -106,7 +110,7 @@ LIMITING: Final = (
     bug(
         "a hold of what there is takes no more than it must",
         TESTS + "test_at_least_takes_what_remains_and_what_the_limit_leaves",
-        ("quota/spending.py", "max(self.at_least, most)", "self.at_least"),
+        ("spending/taking.py", "max(self.at_least, most)", "self.at_least"),
     ),
     bug(
         "a path costs what it does as it was sent",

@@ -8,15 +8,21 @@ _PACKAGES: Final = (
     "storage",
     "stripe_api",
     "quota",
+    "expiry",
+    "spending",
+    "holds",
     "keys",
     "lots",
     "grants",
     "account",
     "payments",
+    "parked",
+    "settlement",
     "buying",
     "top_up",
     "notices",
     "reconciliation",
+    "audit",
 )
 """Of ``functions/billing``, as far as they are there: every file of theirs."""
 _SHARED: Final = "facts money deployment cursors wiring/secrets"

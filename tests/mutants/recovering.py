@@ -4,9 +4,7 @@ from typing import Final
 
 from .bug import bug
 
-COMPARE: Final = "reconciliation/compare.py"
 RETRY: Final = "reconciliation/retry_parked.py"
-RUN: Final = "reconciliation/run.py"
 STOPPED: Final = (
     "reconciliation/test_compare.py"
     "::test_a_run_that_was_stopped_is_gone_on_with_until_all_is_settled"
@@ -20,7 +18,7 @@ RECOVERING: Final = (
     ),
     bug(
         "a refund is dropped because its purchase waits for an operator",
-        "payments/test_parking.py::test_a_refund_waits_until_an_operator_has_decided",
+        "parked/test_parking.py::test_a_refund_waits_until_an_operator_has_decided",
         (
             "reconciliation/retry_parked.py",
             'outcome.status == "parked" and parking.is_dropped(books, purchase)',
@@ -31,7 +29,7 @@ RECOVERING: Final = (
         "a lost record is rebuilt at any price",
         "reconciliation/test_compare.py::test_a_payments_record_that_was_lost_is_rebuilt_and_credited_once",
         (
-            "reconciliation/compare.py",
+            "reconciliation/lost_payments.py",
             "if (plan.quota, plan.amount_minor, plan.currency) != claimed:\n    ...",
             "plan = replace(plan, quota=fact.quota, amount_minor=fact.amount_subtotal)",
         ),
@@ -39,18 +37,18 @@ RECOVERING: Final = (
     bug(
         "a dry run repairs",
         "reconciliation/test_compare.py::test_a_dry_run_touches_nothing",
-        ("reconciliation/compare.py", "by.repair and _settle(by, fact)", "_settle(by, fact)"),
+        ("reconciliation/comparison.py", "by.repair and _settle(by, fact)", "_settle(by, fact)"),
     ),
     bug(
         "reconciliation reads the first page alone",
         STOPPED,
-        ("reconciliation/run.py", 'is_stopped or page["has_more"]', "is_stopped"),
+        ("reconciliation/pages.py", 'is_stopped or page["has_more"]', "is_stopped"),
     ),
     bug(
         "reconciliation believes its index, which may be stale, and not the record",
         "reconciliation/test_compare.py"
         "::test_the_index_of_what_was_not_seen_is_believed_in_nothing",
-        (RUN, '"unseen" in item', '"unseen" in row'),
+        ("reconciliation/pages.py", '"unseen" in item', '"unseen" in row'),
     ),
     bug(
         "a reconciliation in which something failed ends as if nothing had",

@@ -5,13 +5,11 @@ from typing import Final
 from .bug import bug
 
 API_KEYS: Final = "keys/api_keys.py"
-DEBITS: Final = "quota/debits.py"
-EXPIRY: Final = "quota/hold_expiry.py"
-HOLDS: Final = "quota/holds.py"
-TAKING: Final = "quota/spending.py"
-AFTER_EXPIRY: Final = (
-    "(*expired.account.must, {}_day_has_begun(now), *of_key.must, *taking.clauses)"
-)
+DEBITS: Final = "spending/debits.py"
+EXPIRY: Final = "expiry/hold_expiry.py"
+HOLDS: Final = "holds/closing.py"
+TAKING: Final = "spending/taking.py"
+AFTER_EXPIRY: Final = "(*expired.account.must, {}day_has_begun(now), *of_key.must, *taking.clauses)"
 ONCE: Final = "books.store.commit_once(*writes, clears_up=False)"
 CLOSING_CONDITIONS: Final = (
     (EXPIRY, '(exists("user_id"), equals("units", row["units"]))', "()"),
@@ -25,58 +23,58 @@ CLOSING_CONDITIONS: Final = (
 SPENDING: Final = (
     bug(
         "a debit has no condition on what remains",
-        "quota/test_spending.py::test_more_than_remains_is_not_taken",
+        "spending/test_taking.py::test_more_than_remains_is_not_taken",
         (TAKING, 'Must("remaining", ">=", units)', "today"),
     ),
     bug(
         "a keyed debit overwrites the answer of the first",
-        "quota/test_debits.py::test_a_keyed_debit_is_taken_once_and_its_answer_kept",
-        ("quota/debits.py", 'creates("quotas", row, kept)', 'Write("quotas", row, set=kept)'),
+        "spending/test_debits.py::test_a_keyed_debit_is_taken_once_and_its_answer_kept",
+        ("spending/debits.py", 'creates("quotas", row, kept)', 'Write("quotas", row, set=kept)'),
         (
-            "quota/debits.py",
+            "spending/debits.py",
             "from billing.storage.writes import creates",
             "from billing.storage.writes import Write",
         ),
     ),
     bug(
         "a key with another body replays the first answer",
-        "quota/test_debits.py::test_a_key_with_another_body_is_a_conflict",
-        ("quota/debits.py", 'used.item["body"] != body', "False"),
+        "spending/test_debits.py::test_a_key_with_another_body_is_a_conflict",
+        ("spending/debits.py", 'used.item["body"] != body', "False"),
     ),
     bug(
         "more is captured than was held",
-        "quota/test_holds.py::test_no_more_is_captured_than_was_held",
+        "holds/test_holds.py::test_no_more_is_captured_than_was_held",
         (HOLDS, 'units > row["units"]', 'units > row["units"] + balance.remaining'),
     ),
     bug(
         "a hold is released without a condition that it is still open",
-        "quota/test_holds.py::test_two_concurrent_releases_release_once",
+        "holds/test_holds.py::test_two_concurrent_releases_release_once",
         *CLOSING_CONDITIONS,
     ),
     bug(
         "a hold is captured after its time",
-        "quota/test_holds.py::test_an_expired_hold_is_not_captured",
+        "holds/test_holds.py::test_an_expired_hold_is_not_captured",
         (HOLDS, 'row["expires_at"] <= epoch(now)', 'row["expires_at"] <= 0'),
     ),
     bug(
         "units are taken while a hold has expired",
-        "quota/test_hold_expiry.py::test_the_answer_counts_the_released_units",
+        "expiry/test_hold_expiry.py::test_the_answer_counts_the_released_units",
         (TAKING, 'absent_or("holds_due", ">", epoch(now))', "today"),
     ),
     bug(
         "a debit after an expiry has no condition on what remained",
-        "quota/test_hold_expiry.py::test_a_debit_by_a_clock_behind_an_expiry_oversells_nothing",
+        "expiry/test_hold_expiry.py::test_a_debit_by_a_clock_behind_an_expiry_oversells_nothing",
         (
-            "quota/spending.py",
+            "spending/release.py",
             AFTER_EXPIRY.format("same_remaining, "),
             AFTER_EXPIRY.format(""),
         ),
     ),
     bug(
         "two concurrent requests release the same expired hold",
-        "quota/test_hold_expiry.py::test_concurrent_expiry_releases_a_hold_once",
+        "expiry/test_hold_expiry.py::test_concurrent_expiry_releases_a_hold_once",
         (
-            "quota/hold_expiry.py",
+            "expiry/hold_expiry.py",
             (
                 '(equals("holds_due", seen.holds_due), equals("holds_placed",'
                 " seen.holds_placed), *movement.must, *of_keys.must)"
@@ -84,7 +82,7 @@ SPENDING: Final = (
             "movement.must",
         ),
         (
-            "quota/spending.py",
+            "spending/release.py",
             AFTER_EXPIRY.format("same_remaining, "),
             AFTER_EXPIRY.format(""),
         ),
@@ -92,9 +90,9 @@ SPENDING: Final = (
     ),
     bug(
         "a capture that met a conflict is tried again without a look at the clock",
-        "quota/test_hold_expiry.py::test_a_hold_is_not_closed_by_a_retry_after_its_expiry",
+        "expiry/test_hold_expiry.py::test_a_hold_is_not_closed_by_a_retry_after_its_expiry",
         (
-            "quota/holds.py",
+            "holds/closing.py",
             (
                 "books.store.commit_once("
                 "*_closing(books, row, balance, state, units), clears_up=False)"
@@ -104,19 +102,19 @@ SPENDING: Final = (
     ),
     bug(
         "a capture that may have been done is called busy",
-        "quota/test_hold_expiry.py::test_a_capture_with_an_unknown_outcome_is_never_called_busy",
-        ("quota/holds.py", "unclear = True", "unclear = False"),
+        "expiry/test_hold_expiry.py::test_a_capture_with_an_unknown_outcome_is_never_called_busy",
+        ("holds/closing.py", "unclear = True", "unclear = False"),
     ),
     bug(
         "a day's use is itemised without its entry",
-        "quota/test_spending.py::test_a_days_use_becomes_one_entry",
+        "spending/test_taking.py::test_a_days_use_becomes_one_entry",
         ("quota/daily_usage.py", "(entry.write(),) if units else ()", "()"),
     ),
     bug(
         "anyone can revoke a key",
         "keys/test_api_keys.py::test_a_user_cannot_revoke_another_users_key",
         (
-            API_KEYS,
+            "keys/revocation.py",
             'Write("keys", (owner, key_id), delete=True, must=(exists("owner"),))',
             'Write("keys", (owner, key_id), delete=True)',
         ),
@@ -124,7 +122,7 @@ SPENDING: Final = (
     bug(
         "a key's number opens without its secret",
         "keys/test_api_keys.py::test_a_key_opens_its_owners_account_and_no_other",
-        (API_KEYS, "not row or not matches", "not row"),
+        ("keys/holders.py", "not row or not matches", "not row"),
     ),
     bug(
         "the bound on keys is looked at before the write",
@@ -142,10 +140,10 @@ SPENDING: Final = (
         "a late count of keys overwrites a concurrent one",
         "keys/test_api_keys.py::test_a_count_that_is_made_late_does_not_forget_a_concurrent_key",
         (
-            API_KEYS,
+            "keys/live_count.py",
             'equals("changes", seen["changes"]) if seen else absent("owner")',
             'equals("changes", seen["changes"]) if seen else exists("owner")',
         ),
-        (API_KEYS, "(unchanged,)", "()"),
+        ("keys/live_count.py", "(unchanged,)", "()"),
     ),
 )

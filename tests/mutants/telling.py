@@ -22,12 +22,12 @@ TELLING: Final = (
     bug(
         "an event is written after the effect that it tells",
         LOST,
-        ("payments/settlement.py", COMMIT, _in_two("!=")),
+        ("settlement/settlement.py", COMMIT, _in_two("!=")),
     ),
     bug(
         "an event is written before the effect that it tells",
         LOST,
-        ("payments/settlement.py", COMMIT, _in_two("==")),
+        ("settlement/settlement.py", COMMIT, _in_two("==")),
     ),
     bug(
         "concurrent effects take the same number of an account's sequence",
@@ -37,7 +37,7 @@ TELLING: Final = (
     bug(
         "an event is delivered again under another id",
         "notices/test_delivery.py::test_a_failed_try_is_repeated_under_the_same_id",
-        ("notices/notice.py", "self.id", 'f"{self.id}{self.attempts}"'),
+        ("notices/rows.py", "self.id", 'f"{self.id}{self.attempts}"'),
     ),
     bug(
         "what a hold gives back is told as a recovery",
@@ -71,7 +71,7 @@ TELLING: Final = (
         "a refund that fails is not told",
         "notices/test_rows.py::test_a_refund_that_fails_is_told_as_the_refund_was",
         (
-            "payments/telling.py",
+            "settlement/telling.py",
             "before.reversals.returned_minor != after.reversals.returned_minor",
             "before.reversals.returned_minor < after.reversals.returned_minor",
         ),

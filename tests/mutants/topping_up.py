@@ -7,7 +7,7 @@ from .bug import Bug, Edit
 RUNNER: Final = "tests/unit/top_up/test_runner.py::"
 OPENING: Final = "tests/unit/top_up/test_opening.py::"
 EDGES: Final = "tests/unit/top_up/test_edges.py::"
-PAYMENTS: Final = "tests/unit/payments/test_automatic_payments.py::"
+PAYMENTS: Final = "tests/unit/settlement/test_automatic_payments.py::"
 
 TOPPING_UP: Final = (
     Bug(

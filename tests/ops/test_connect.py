@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from billing.stripe_api.client import API_VERSION
+from billing.stripe_api.connection import API_VERSION
 from billing.stripe_api.events import SUBSCRIBED
 from billing.stripe_api.signatures import usable_secrets
 from support.stand import Stand

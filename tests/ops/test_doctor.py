@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from billing.clock import utc_now
 from billing.facts import SessionFact
-from billing.payments import parking, plans
-from billing.payments.payment import Park
-from billing.stripe_api.client import API_VERSION
+from billing.parked import parking
+from billing.payments import plans
+from billing.payments.decision import Park
+from billing.stripe_api.connection import API_VERSION
 from billing.stripe_api.events import SUBSCRIBED
 from support import builders
 from support.fakes.memory_store import MemoryStore

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from billing.notices.notice import new_row
+from billing.notices.rows import new_row
 from standardwebhooks import Webhook
 from support.stand import Stand
 

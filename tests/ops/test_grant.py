@@ -8,15 +8,15 @@ import pytest
 from billing.books import Books
 from billing.deadline import Deadline
 from billing.errors import OutcomeUnknownError
-from billing.payments import settlement
-from billing.quota import debits, holds, spending
-from billing.quota.spending import Meter
+from billing.holds import placing
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from billing.storage.writes import Write
 from support import builders
 from support.fakes.memory_store import MemoryStore
 from typer.testing import CliRunner
 
-from infra.cli import command
 from infra.cli.app import app
 from infra.cli.errors import FOUND_SOMETHING, UNREACHABLE, USAGE
 
@@ -48,9 +48,9 @@ class Here:
 @pytest.fixture
 def books(monkeypatch: pytest.MonkeyPatch) -> Books:
     """Alice has bought 100 units, used 70, and the money went back: she owes 70."""
-    spending._seen.clear()
+    memory._seen.clear()
     books = builders.books_on(Rough())
-    monkeypatch.setattr(command, "find_target", lambda *_: Here(books))
+    monkeypatch.setattr("infra.cli.operator.find_target", lambda *_: Here(books))
     paid = builders.pending(books, "alice")
     settlement.apply(books, builders.fact(builders.completed(paid)))
     debits.debit(Meter(books, ""), "alice", 70)
@@ -128,7 +128,7 @@ def test_a_grant_with_an_unknown_outcome_is_not_reported_as_done(books: Books) -
 def test_units_of_a_hold_that_has_expired_can_be_taken_back(books: Books) -> None:
     """They are there again, before anybody has written so."""
     _grant("bob", 50, "--reason", "why", "--yes")
-    holds.place(Meter(books, ""), "bob", 50, 60)
+    placing.place(Meter(books, ""), "bob", 50, 60)
     books.clock.advance(seconds=61)  # type: ignore[attr-defined]
     assert _grant("bob", "--reason", "too much", "--yes", "--", "-50")[1]["remaining"] == 0
 

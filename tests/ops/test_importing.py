@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.quota import debits, spending
+from billing.spending import debits, memory
 from support import builders
 from support.fakes.memory_store import MemoryStore
 from typer.testing import CliRunner
 
-from infra.cli import command
 from infra.cli.app import app
 from infra.cli.errors import USAGE
 
@@ -39,9 +38,9 @@ class Here:
 @pytest.fixture
 def books(monkeypatch: pytest.MonkeyPatch) -> Books:
     """Empty."""
-    spending._seen.clear()
+    memory._seen.clear()
     books = builders.books_on(MemoryStore())
-    monkeypatch.setattr(command, "find_target", lambda *_: Here(books))
+    monkeypatch.setattr("infra.cli.operator.find_target", lambda *_: Here(books))
     return books
 
 

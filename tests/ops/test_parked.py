@@ -1,5 +1,6 @@
 from billing.clock import epoch
-from billing.payments import parking, settlement
+from billing.parked import dropping, records
+from billing.settlement import settlement
 from support import builders
 from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -18,11 +19,11 @@ def test_a_retry_says_whether_an_event_was_settled_or_dropped_with_its_purchase(
         settlement.apply(books, fact(builders.refunded(payment, 500)))
     settlement.apply(books, fact(builders.completed(odd, amount_subtotal=1)))
     first, second, session = sorted(
-        parking.all_parked(books), key=lambda record: record.kind == "mismatch"
+        records.all_parked(books), key=lambda record: record.kind == "mismatch"
     )
     assert retried(books, stripe, second)["status"] == "parked"  # type: ignore[arg-type]
-    parking.drop(books, session, "refunded by hand")
-    left = parking.find(books, second.name)
+    dropping.drop(books, session, "refunded by hand")
+    left = records.find(books, second.name)
     assert left is not None
     rest = [retried(books, stripe, record) for record in (first, left)]  # type: ignore[arg-type]
     assert [answer["status"] for answer in rest] == ["settled", "dropped"]

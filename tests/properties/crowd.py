@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from billing.quota import spending
 from billing.quota.balance import Balance
+from billing.spending import memory
 from billing.storage.dynamodb import Store
 from pytest import MonkeyPatch  # noqa: PT013 - a type here, not a call
 from support import dynamo, laws
@@ -55,7 +55,7 @@ def at_once(store: Store, acts: Sequence[Callable[[], Any]], threads: int = 64) 
         return act()
 
     with MonkeyPatch.context() as patch, ThreadPoolExecutor(threads) as pool:
-        patch.setattr(spending, "_seen", PerThread())
+        patch.setattr(memory, "_seen", PerThread())
         return [
             future.result()
             for future in [pool.submit(run, number, act) for number, act in enumerate(acts)]

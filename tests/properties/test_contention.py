@@ -7,9 +7,10 @@ import pytest
 from billing import deadline
 from billing.books import Books
 from billing.errors import BillingError, RetryableError
-from billing.payments import settlement
-from billing.quota import debits, holds, spending
-from billing.quota.spending import Meter
+from billing.holds import closing, placing
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from support import builders, laws
 from support.builders import fact, pending
 from support.contention import ContendedStore, PerProcess
@@ -33,7 +34,7 @@ class Crowd:
         Chance is always the same: the figures are.
         """
         monkeypatch.setattr(deadline, "JITTER", random.Random(20261124))
-        monkeypatch.setattr(spending, "_seen", PerProcess())
+        monkeypatch.setattr(memory, "_seen", PerProcess())
         self.store = ContendedStore()
         self.books: Books = builders.books_on(self.store)
         self.meter = Meter(self.books, "")
@@ -60,9 +61,9 @@ class Crowd:
     def hold(self, number: int, turn: int) -> None:
         """Two requests, each with its own time."""
         del number, turn
-        held = holds.place(self.meter, "alice", 1, 600).hold_id
+        held = placing.place(self.meter, "alice", 1, 600).hold_id
         self.store.deadline.begin()
-        holds.capture(self.meter, held, 1)
+        closing.capture(self.meter, held, 1)
 
     def spend(self, kind: str) -> None:
         """All threads run concurrently until all are done."""
@@ -120,7 +121,7 @@ def test_a_crowd_that_finds_two_hundred_holds_expired_is_served_as_well(
     crowd = Crowd(monkeypatch)
     for _ in range(200):
         crowd.store.deadline.begin()
-        holds.place(crowd.meter, "alice", 1, 60)
+        placing.place(crowd.meter, "alice", 1, 60)
     crowd.books.clock.advance(seconds=61)  # type: ignore[attr-defined]
     crowd.spend(kind)
     assert crowd.said == {"done": ASKED, "settled": PURCHASES}

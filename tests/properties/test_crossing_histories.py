@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from billing.account import alert
 from billing.errors import ConditionFailedError, RetryableError
-from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.quota import spending
-from billing.quota.spending import Meter
+from billing.settlement import settlement
+from billing.spending import memory
+from billing.spending.meter import Meter
 from billing.top_up import runner
 from billing.top_up.asking import Asker
 from billing.top_up.runner import Job
@@ -98,7 +98,7 @@ class Crossings(Spending):
 
     def another_container(self, _: Draw) -> None:
         """One that has not seen the account."""
-        spending._seen.clear()
+        memory._seen.clear()
 
     def _try(self, faults: list[str], act: Callable[[], Any]) -> None:
         try:

@@ -8,11 +8,12 @@ from typing import Final
 
 import pytest
 from billing.clock import utc_now
-from billing.payments import settlement
-from billing.quota import debits, holds
+from billing.holds import placing
 from billing.quota.balance import read_account
-from billing.quota.spending import Meter
 from billing.settings import Telling
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.spending.meter import Meter
 from properties.crowd import at_once, check_laws
 from support import builders, crossings
 from support.crossings import USER, Charges
@@ -60,7 +61,7 @@ def _debit_once(meter: Meter, units: int, key: str) -> object:
 
 
 def _hold(meter: Meter, units: int, _: str) -> object:
-    return holds.place(meter, USER, units, 3600)
+    return placing.place(meter, USER, units, 3600)
 
 
 @DATABASES

@@ -1,11 +1,12 @@
 from collections.abc import Callable
 
 import pytest
-from billing.payments import settlement
-from billing.quota import debits, holds, spending
-from billing.quota.debits import Debit
-from billing.quota.holds import Hold
-from billing.quota.spending import Meter
+from billing.holds import closing, placing
+from billing.holds.hold import Hold
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.debits import Debit
+from billing.spending.meter import Meter
 from properties.crowd import check_laws
 from support import builders
 from support.builders import Clock, fact, pending
@@ -22,14 +23,14 @@ class Shop:
 
     def __init__(self, database: Dynamo) -> None:
         """On fresh tables."""
-        spending._seen.clear()
+        memory._seen.clear()
         self.clock, self.store = Clock(), database.store()
         self.books = builders.books_on(self.store, clock=self.clock)
         self.meter = Meter(self.books, "")
         settlement.apply(self.books, fact(builders.completed(pending(self.books, plan="pro"))))
         for _ in range(HELD):
-            holds.place(self.meter, "alice", 1, 60)
-        self.long = holds.place(self.meter, "alice", 100, 600).hold_id
+            placing.place(self.meter, "alice", 1, 60)
+        self.long = placing.place(self.meter, "alice", 100, 600).hold_id
         self.clock.advance(seconds=61)
         self.store.deadline.begin()
 
@@ -46,10 +47,10 @@ def test_expired_holds_are_released_and_spent_in_one_request(
     ways: dict[str, Callable[[], Debit | Hold]] = {
         "plain debit": lambda: debits.debit(shop.meter, "alice", 890),
         "keyed debit": lambda: debits.debit_once(shop.meter, "alice", 890, "backend", "k"),
-        "hold": lambda: holds.place(shop.meter, "alice", 890, 30),
+        "hold": lambda: placing.place(shop.meter, "alice", 890, 30),
     }
     if is_cold:
-        spending._seen.clear()
+        memory._seen.clear()
     assert ways[way]().remaining == 10
     check_laws(shop.store)
     shop.clock.advance(seconds=600)
@@ -64,7 +65,7 @@ def test_a_read_counts_what_has_expired_over_several_pages(database: Dynamo) -> 
     shop = Shop(database)
     balance = debits.read(shop.books, "alice")
     assert (balance.held, balance.remaining) == (100, 900)
-    assert holds.capture(shop.meter, shop.long, 40).released == 60
+    assert closing.capture(shop.meter, shop.long, 40).released == 60
     balance = debits.read(shop.books, "alice")
     assert (balance.held, balance.used, balance.remaining) == (0, 40, 960)
     check_laws(shop.store)

@@ -10,14 +10,16 @@ from typing import Any
 
 from billing.clock import epoch
 from billing.errors import BillingError, OutcomeUnknownError, RetryableError
-from billing.payments import parking, settlement
+from billing.holds import closing, placing
+from billing.parked import records
 from billing.payments.payment import Payment
-from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
-from billing.quota.spending import Meter
 from billing.reconciliation import run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from hypothesis import given
 from hypothesis import strategies as st
@@ -150,7 +152,7 @@ class Shop:
         """On empty books. ``is_told_first``: in the end all events come before Stripe is asked."""
         self.is_told_first = is_told_first
         self.store, self.clock = self.store_type(), Clock()
-        spending._seen.clear()
+        memory._seen.clear()
         self.books = builders.books_on(self.store, policy, self.clock)
         self.meter = Meter(self.books, "")
         self.bought: list[Bought] = []
@@ -373,7 +375,7 @@ class Shop:
 
     def retries(self) -> None:
         """All that is parked."""
-        for record in list(parking.all_parked(self.books)):
+        for record in list(records.all_parked(self.books)):
             settlement.retry(self.books, record)
 
     def spends(self, draw: Draw) -> None:
@@ -391,7 +393,7 @@ class Shop:
         """For a minute."""
         units = draw.upto(120, 1)
         self.refusable(
-            lambda: self.holds.append(holds.place(self.meter, "alice", units, 60).hold_id)
+            lambda: self.holds.append(placing.place(self.meter, "alice", units, 60).hold_id)
         )
 
     def closes_a_hold(self, draw: Draw) -> None:
@@ -400,9 +402,9 @@ class Shop:
         used = self.balance().used
         self.refusable(
             lambda: (
-                holds.release(self.meter, hold)
+                closing.release(self.meter, hold)
                 if is_release
-                else holds.capture(self.meter, hold, units)
+                else closing.capture(self.meter, hold, units)
             )
         )
         self.captured += self.balance().used - used
@@ -478,7 +480,7 @@ class Shop:
             expected, given_up = expected + credited - taken, given_up + stored.units_written_off
         assert self.balance().total == expected + given_up
         assert not given_up or self.books.policy == "write_off"
-        assert not list(parking.all_parked(self.books))
+        assert not list(records.all_parked(self.books))
 
 
 def test_two_thousand_histories_keep_the_laws_and_end_as_the_model_says() -> None:

@@ -10,14 +10,18 @@ from typing import Any
 import pytest
 from billing.clock import day
 from billing.errors import BillingError, OutcomeUnknownError, RetryableError
-from billing.keys import api_keys, changes, counting
+from billing.expiry import hold_expiry
+from billing.holds import closing, placing
+from billing.holds import hold as holds
+from billing.holds.hold import HoldId
+from billing.keys import api_keys, changes, counting, revocation
 from billing.keys.limits import PERS, Limit
-from billing.payments import settlement
-from billing.quota import debits, hold_expiry, holds, spending
 from billing.quota.balance import Balance
-from billing.quota.key_days import Per
+from billing.quota.key_bookmarks import Per
 from billing.quota.key_use import KeyUse
-from billing.quota.spending import Meter
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from hypothesis import given
 from properties.test_spending_histories import RoughStore, faults
 from support import builders, key_laws, laws
@@ -63,7 +67,7 @@ class Keys:
 
     def __init__(self, *, has_faults: bool) -> None:
         """She has bought once."""
-        spending._seen.clear()
+        memory._seen.clear()
         self.has_faults = has_faults
         self.store, self.clock = RoughStore(), Clock()
         self.books = builders.books_on(self.store, clock=self.clock)
@@ -97,7 +101,7 @@ class Keys:
                 raise
             return refused.code
         except Crash:
-            spending._seen.clear()
+            memory._seen.clear()
             return "unknown"
         except (RetryableError, OutcomeUnknownError):
             return "unknown"
@@ -172,13 +176,13 @@ class Keys:
         most = min(units, self.remaining(), *(x for x in [self.left(key_id)] if x is not None))
 
         def place(key: KeyUse | None) -> holds.Hold:
-            return holds.place(self.meter, "alice", units, seconds, at_least=at_least, key=key)
+            return placing.place(self.meter, "alice", units, seconds, at_least=at_least, key=key)
 
         said = self._spend(draw, key_id, place)
         self._compare(said, expected)
         if not isinstance(said, str):
             assert self.has_faults or said.units == most
-            expires_at = holds.HoldId.parse(said.hold_id).expires_at
+            expires_at = HoldId.parse(said.hold_id).expires_at
             self.holds.append(Hold(said.hold_id, key_id, said.units, expires_at))
 
     def ends_a_hold(self, draw: Draw) -> None:
@@ -188,9 +192,9 @@ class Keys:
         is_open = hold in self._open()
         self.holds.remove(hold)
         act = (
-            (lambda: holds.capture(self.meter, hold.hold_id, units))
+            (lambda: closing.capture(self.meter, hold.hold_id, units))
             if units
-            else (lambda: holds.release(self.meter, hold.hold_id))
+            else (lambda: closing.release(self.meter, hold.hold_id))
         )
         said = self.asks(draw, act)
         self._compare(said, "done" if is_open else "hold_closed")
@@ -211,7 +215,7 @@ class Keys:
     def revokes(self, draw: Draw) -> None:
         """For good."""
         key_id = self._key(draw)
-        said = self.asks(draw, lambda: api_keys.revoke(self.books, "alice", key_id))
+        said = self.asks(draw, lambda: revocation.revoke(self.books, "alice", key_id))
         self._compare(said, "done" if self.keys[key_id].is_live else "not_found")
         self.keys[key_id].is_live = False
 

@@ -11,13 +11,14 @@ import pytest
 from billing.books import Books
 from billing.clock import utc_now
 from billing.errors import BillingError
-from billing.grants import grant as grants
+from billing.grants import booking
 from billing.grants.grant import Grant
-from billing.keys import api_keys, changes, counting
+from billing.holds import closing, placing
+from billing.keys import api_keys, changes, counting, live_count, revocation
 from billing.keys.limits import Limit
-from billing.quota import debits, holds, spending
 from billing.quota.key_use import KeyUse
-from billing.quota.spending import Meter
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from properties.crowd import at_once, check_laws
 from support import builders, key_laws
 from support.deadlines import CountedDeadline
@@ -38,7 +39,7 @@ def _books(database: Dynamo) -> Books:
 
 def _fund(books: Books, user_id: str, units: int) -> None:
     books.store.deadline.begin()
-    grants.book(books, Grant("first", user_id, units, "for the test"))
+    booking.book(books, Grant("first", user_id, units, "for the test"))
 
 
 def _answered(books: Books, key_id: str, act: Callable[[KeyUse | None], Any]) -> str:
@@ -59,9 +60,9 @@ def _hold(books: Books, key_id: str) -> Callable[[], str]:
     meter = Meter(books, "")
 
     def place(key: KeyUse | None) -> None:
-        hold = holds.place(meter, "alice", 2, 600, key=key)
+        hold = placing.place(meter, "alice", 2, 600, key=key)
         books.store.deadline.begin()  # another request
-        holds.capture(meter, hold.hold_id, 1)
+        closing.capture(meter, hold.hold_id, 1)
 
     return lambda: _answered(books, key_id, place)
 
@@ -104,7 +105,7 @@ def test_holds_debits_changes_and_revocations_at_once_lose_no_figure(database: D
     acts[40:40] = [change(25), change(35)]
 
     def revoke() -> str:
-        api_keys.revoke(books, "alice", keys[2])
+        revocation.revoke(books, "alice", keys[2])
         return "revoked"
 
     acts[50:50] = [revoke]
@@ -130,10 +131,10 @@ def test_a_debit_of_one_of_32_keys_is_one_request_and_one_write_unit(
     """
     books = _books(database)
     _fund(books, USER, 10**9)
-    spending._seen.clear()
+    memory._seen.clear()
     meter = Meter(books, "")
     keys = []
-    for number in range(api_keys.LIVE_MAX):
+    for number in range(live_count.LIVE_MAX):
         books.store.deadline.begin()
         of_key = limit if not number else Limit(10 * MILLION, "month")
         keys.append(api_keys.create(books, USER, "dev", "k", of_key).key_id)

@@ -10,7 +10,7 @@ import pytest
 from billing.books import Books
 from billing.clock import utc_now
 from billing.errors import BillingError
-from billing.keys import api_keys
+from billing.keys import api_keys, holders, revocation
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, creates
 from properties.crowd import at_once
@@ -39,7 +39,7 @@ def _create(books: Books) -> Callable[[], str]:
 def _revoke(books: Books, key_id: str) -> Callable[[], str]:
     def act() -> str:
         try:
-            api_keys.revoke(books, "alice", key_id)
+            revocation.revoke(books, "alice", key_id)
         except BillingError as refused:
             return refused.code
         return "revoked"
@@ -107,5 +107,5 @@ def _key_of_old(books: Books, number: int) -> None:
             (user_key("alice"), f"key_{name}"),
             {"name": "old", "created_at": "2026-01-01T00:00:00Z"},
         ),
-        Write("keys", (f"key#{name}", "key"), set={"hash": api_keys.NO_HASH, "user_id": "alice"}),
+        Write("keys", (f"key#{name}", "key"), set={"hash": holders.NO_HASH, "user_id": "alice"}),
     )

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import pytest
 from billing.books import Books
-from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
-from billing.quota import debits
-from billing.quota.spending import Meter
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.storage.dynamodb import Store
 from billing.storage.keys import user_key
 from hypothesis import given, settings

@@ -10,12 +10,14 @@ import pytest
 from billing.account import lot_listing
 from billing.clock import epoch, utc_now
 from billing.errors import BillingError
+from billing.expiry import upkeep
 from billing.grants import api
 from billing.grants.grant import Grant
+from billing.holds import closing, placing
 from billing.lots import burning
-from billing.quota import debits, holds, upkeep
 from billing.quota.lot_rows import read as read_lots
-from billing.quota.spending import Meter
+from billing.spending import debits
+from billing.spending.meter import Meter
 from properties.crowd import at_once, check_laws
 from support import builders
 from support.deadlines import CountedDeadline
@@ -45,10 +47,10 @@ def _debit_once(meter: Meter, number: int) -> object:
 
 def _hold(meter: Meter, number: int) -> object:
     """Captured in part, released, or left to expire."""
-    hold_id = holds.place(meter, USER, 3, 1).hold_id
+    hold_id = placing.place(meter, USER, 3, 1).hold_id
     if number % 3 == 0:
-        return holds.capture(meter, hold_id, 2)
-    return number % 3 == 1 and holds.release(meter, hold_id)
+        return closing.capture(meter, hold_id, 2)
+    return number % 3 == 1 and closing.release(meter, hold_id)
 
 
 def _read(meter: Meter, _: int) -> object:

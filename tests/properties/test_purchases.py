@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.errors import BillingError, RetryableError
-from billing.payments import parking, settlement
+from billing.holds import closing, placing
+from billing.parked import records
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
-from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
-from billing.quota.spending import Meter
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -93,7 +95,7 @@ def test_concurrent_debits_purchases_and_refunds_never_go_below_zero(database: D
     payments = [pending(books, plan="pro") for _ in range(8)]
     store.deadline.begin()
     settlement.apply(books, fact(builders.completed(payments[0])))
-    spending._seen.clear()
+    memory._seen.clear()
     seen: list[int] = []
 
     def plain() -> None:
@@ -118,7 +120,7 @@ def test_concurrent_debits_purchases_and_refunds_never_go_below_zero(database: D
     random.Random(7).shuffle(acts)
     _at_once([_begun(store, act) for act in acts], threads=64)
     store.deadline.begin()
-    for record in list(parking.all_parked(books)):
+    for record in list(records.all_parked(books)):
         settlement.retry(books, record)
     assert all(remaining >= 0 for remaining in seen)
     laws.check(dynamo.contents(store))
@@ -203,7 +205,7 @@ def test_all_orders_of_a_purchases_events_end_in_one_state(name: str, policy: st
         events = _histories()[name](payment)
         for index in order:
             settlement.apply(books, fact(events[index]))
-        for record in list(parking.all_parked(books)):
+        for record in list(records.all_parked(books)):
             settlement.retry(books, record)
         laws.check(store)
         stored = Payment.from_item(store.get("payments", (user_key("alice"), "pay_1")))  # type: ignore[arg-type]
@@ -241,7 +243,7 @@ def test_parts_of_a_refund_end_where_a_whole_one_does(
 def _after_refunds(
     policy: str, used: int, held: list[tuple[int, int]], figures: list[int]
 ) -> tuple[Balance, int]:
-    spending._seen.clear()
+    memory._seen.clear()
     store, clock = MemoryStore(), builders.Clock()
     books = builders.books_on(store, policy, clock)
     meter = Meter(books, "")
@@ -253,7 +255,7 @@ def _after_refunds(
     for units, captured in held:
         _refusable(
             lambda units=units, captured=captured: placed.append(  # type: ignore[misc]
-                (holds.place(meter, "alice", units, 60), min(units, captured))
+                (placing.place(meter, "alice", units, 60), min(units, captured))
             )
         )
     for figure in figures:
@@ -261,7 +263,7 @@ def _after_refunds(
         laws.check_what_was_given_up(store)
     for hold, captured in placed:
         if captured >= 0:
-            holds.capture(meter, hold.hold_id, captured)
+            closing.capture(meter, hold.hold_id, captured)
     clock.advance(seconds=61)
     laws.check(store)
     stored = Payment.from_item(store.get("payments", (user_key("alice"), "pay_1")) or {})

@@ -7,16 +7,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from billing.audit.repair import repair_account
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import BillingError
-from billing.payments import parking, settlement
+from billing.holds import placing
+from billing.parked import records
 from billing.payments.payment import Payment
-from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
-from billing.quota.spending import Meter
-from billing.reconciliation import repair, run
-from billing.reconciliation.run import Run
+from billing.reconciliation import run
+from billing.reconciliation.job import Run
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -93,7 +96,7 @@ class Shop:
             if act == "spend":
                 debits.debit(meter, "alice", units)
             else:
-                holds.place(meter, "alice", units, 3600)
+                placing.place(meter, "alice", units, 3600)
 
     def _events(self, act: str, number: int, payment: Payment) -> Any:
         is_paid = bool(self.told[payment.payment_id])
@@ -151,7 +154,7 @@ class Shop:
         for payment in self.payments:
             for event in self.told[payment.payment_id]:
                 settlement.apply(self.books, fact(event))
-        for record in list(parking.all_parked(self.books)):
+        for record in list(records.all_parked(self.books)):
             settlement.retry(self.books, record)
 
     def mended(self) -> None:
@@ -161,7 +164,7 @@ class Shop:
         job = Run(self.books, self.stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
         assert not run.run(job, 0).failed
         for row in self.findings():
-            repair.repair_account(job, row["user_id"])
+            repair_account(job, row["user_id"])
         assert self.findings() == []
 
     def findings(self) -> list[dict[str, Any]]:
@@ -191,7 +194,7 @@ def _is_right(shop: Shop) -> None:
     assert (
         Balance.from_item(shop.store.get("quotas", ("alice", "quota"))).total == expected + given_up
     )
-    assert not list(parking.all_parked(shop.books))
+    assert not list(records.all_parked(shop.books))
 
 
 histories = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(1, 400)), min_size=3, max_size=14)
@@ -258,14 +261,14 @@ def test_whatever_tables_were_restored_stripe_repairs_the_books(
     """Payments, ledger, balances, marks: each alone or some together, whole or in part, before or
     after all is delivered again.
     """
-    spending._seen.clear()
+    memory._seen.clear()
     shop = Shop(policy)
     for act in history:
         shop.happens(*act)
     moment = shop.moments[max(0, len(shop.moments) - 1 - back)]
     for name in restored:
         shop.put_back(name, moment[name], whole=whole)
-    spending._seen.clear()
+    memory._seen.clear()
     if is_told_first:
         shop.delivered_again()
     shop.clock.advance(hours=30)

@@ -8,11 +8,13 @@ from typing import Any
 
 from billing.account import history
 from billing.errors import BillingError, OutcomeUnknownError, RetryableError
-from billing.payments import settlement
-from billing.quota import debits as quota
-from billing.quota import hold_expiry, holds, spending
+from billing.expiry import hold_expiry
+from billing.holds import closing, placing
 from billing.quota.balance import Balance
-from billing.quota.spending import Meter
+from billing.settlement import settlement
+from billing.spending import debits as quota
+from billing.spending import memory
+from billing.spending.meter import Meter
 from hypothesis import given
 from support import builders, laws
 from support.builders import Clock, fact, pending
@@ -63,7 +65,7 @@ class Spending:
 
     def __init__(self) -> None:
         """Alice has bought once."""
-        spending._seen.clear()
+        memory._seen.clear()
         self.store, self.clock = RoughStore(), Clock()
         self.books = builders.books_on(self.store, clock=self.clock)
         self.meter = Meter(self.books, "")
@@ -101,7 +103,7 @@ class Spending:
                 raise
             return None
         except Crash:
-            spending._seen.clear()  # another container
+            memory._seen.clear()  # another container
             raise OutcomeUnknownError("the process is gone") from None
         finally:
             self.store.faults = []
@@ -157,7 +159,7 @@ class Spending:
         )
         try:
             answer = self.asks(
-                faults(draw), lambda: holds.place(self.meter, "alice", units, seconds)
+                faults(draw), lambda: placing.place(self.meter, "alice", units, seconds)
             )
         except RetryableError:
             return
@@ -181,7 +183,7 @@ class Spending:
             now < hold.expires_at,
             now >= hold.expires_at + 1,
         )  # its time is rounded up
-        act = holds.release if end[0] == "released" else holds.capture
+        act = closing.release if end[0] == "released" else closing.capture
         rest = () if end[0] == "released" else (end[1],)
         is_first = not hold.asked
         hold.asked.add(end)

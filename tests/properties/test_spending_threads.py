@@ -8,11 +8,13 @@ import pytest
 from billing.books import Books
 from billing.clock import utc_now
 from billing.errors import BillingError, NotDoneError, RetryableError
-from billing.payments import parking, settlement
+from billing.holds import closing, placing
+from billing.parked import records
 from billing.payments.payment import Payment
-from billing.quota import debits, holds
-from billing.quota.spending import Meter
-from billing.reconciliation import retry_parked
+from billing.reconciliation import hold_sweep
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from properties.crowd import at_once, check_laws
 from support import builders, model
@@ -135,12 +137,12 @@ class Crowd:
 
         def act() -> Used:
             seconds = 1 if end == "expire" else 300
-            hold_id = holds.place(self.meter, user_id, units, seconds).hold_id
+            hold_id = placing.place(self.meter, user_id, units, seconds).hold_id
             self.books.store.deadline.begin()  # another request
             if end == "capture":
-                return Used(user_id, holds.capture(self.meter, hold_id, kept).units)
+                return Used(user_id, closing.capture(self.meter, hold_id, kept).units)
             if end == "release":
-                holds.release(self.meter, hold_id)
+                closing.release(self.meter, hold_id)
             return Used()
 
         return _refusable(act)
@@ -175,8 +177,8 @@ def _expired_are_back(books: Books) -> None:
     """
     later = replace(books, clock=lambda: utc_now().replace(year=utc_now().year + 1))
     books.store.deadline.begin()
-    assert retry_parked.sweep_holds(later) > 0
-    assert retry_parked.sweep_holds(later) == 0
+    assert hold_sweep.sweep_holds(later) > 0
+    assert hold_sweep.sweep_holds(later) == 0
 
 
 @pytest.mark.parametrize(("database", "name"), ROUNDS, indirect=["database"])
@@ -198,11 +200,11 @@ def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(
     store.deadline.begin()
     assert all(met[fault] > ACTS // 40 for fault in WIRES[name]), met
     check_laws(store)
-    for record in list(parking.all_parked(crowd.books)):
+    for record in list(records.all_parked(crowd.books)):
         settlement.retry(crowd.books, record)
     _expired_are_back(crowd.books)
     found = check_laws(store)
-    assert not list(parking.all_parked(crowd.books))
+    assert not list(records.all_parked(crowd.books))
 
     by_key = {used.key: used for used in answers if used.key}
     for used in answers:

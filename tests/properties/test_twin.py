@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import pytest
 from billing.errors import ConditionFailedError, Item
-from billing.storage.dynamodb import Page, Store
+from billing.storage.dynamodb import Store
+from billing.storage.reader import Page
 from billing.storage.writes import KEY_NAMES, Must, Table, Write
 from hypothesis import given, settings
 from hypothesis import strategies as st

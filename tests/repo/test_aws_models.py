@@ -9,7 +9,8 @@ import botocore.session
 import pytest
 from billing.deadline import Deadline
 from billing.payments import fact_queue
-from billing.storage.dynamodb import UNTIL_DEADLINE, Store
+from billing.storage.connection import UNTIL_DEADLINE
+from billing.storage.dynamodb import Store
 from billing.wiring.secrets import Reader
 from botocore.exceptions import ParamValidationError
 
@@ -129,7 +130,7 @@ def test_every_client_of_the_functions_is_one_of_the_four() -> None:
         if node.func.attr == "create_client"
     }
     assert made == {
-        "dynamodb.py": "dynamodb",
+        "connection.py": "dynamodb",
         "event_bus.py": "events",
         "fact_queue.py": "sqs",
         "messages.py": "sqs",

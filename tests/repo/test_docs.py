@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from billing.stripe_api.client import API_VERSION
+from billing.stripe_api.connection import API_VERSION
 from billing.stripe_api.events import SUBSCRIBED
 from billing.telemetry import METRICS
 from repo.declared import alarms, make_targets, parameters, stand_variables, variables

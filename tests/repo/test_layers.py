@@ -1,4 +1,4 @@
-"""Imports point one way: handlers, api, wiring, top-up, reconciliation, buying,
+"""Imports point one way: handlers, api, wiring, top-up, audit, reconciliation, buying,
 payments, account, quota, notices, Stripe, storage.
 """
 
@@ -20,12 +20,18 @@ PACKAGES: Final = (
     "notices",
     "lots",
     "quota",
+    "expiry",
+    "spending",
+    "holds",
     "keys",
     "account",
     "payments",
+    "parked",
+    "settlement",
     "buying",
     "grants",
     "reconciliation",
+    "audit",
     "top_up",
     "wiring",
     "api",
@@ -35,12 +41,14 @@ OUTSIDE: Final = {
     "stripe": {
         "billing.stripe_api.cards",
         "billing.stripe_api.client",
+        "billing.stripe_api.connection",
+        "billing.stripe_api.outcomes",
         "billing.stripe_api.signatures",
         "billing.stripe_api.refusals",
     },
     "pynamodb": {"billing.storage.expressions"},
     "botocore": {
-        "billing.storage.dynamodb",
+        "billing.storage.connection",
         "billing.storage.aws_faults",
         "billing.notices.event_bus",
         "billing.payments.fact_queue",

@@ -12,9 +12,9 @@ import reconcile
 import recover
 from billing import deadline
 from billing.payments import fact_queue
-from billing.reconciliation import run
-from billing.storage import dynamodb
-from billing.stripe_api import client as gateway
+from billing.reconciliation import pages
+from billing.storage import connection
+from billing.stripe_api.connection import CONNECT_SECONDS, READ_SECONDS
 from billing.stripe_api.events import SUBSCRIBED
 from billing.wiring import secrets
 from botocore.config import Config
@@ -61,8 +61,8 @@ def test_a_request_ends_before_its_function_is_killed_and_that_before_the_gatewa
 ):
     """The last call may begin when the budget ends; then one call's own limits follow."""
     longest_call = max(
-        gateway.CONNECT_SECONDS + gateway.READ_SECONDS,
-        dynamodb.CONNECT_SECONDS + dynamodb.READ_SECONDS,
+        CONNECT_SECONDS + READ_SECONDS,
+        connection.CONNECT_SECONDS + connection.READ_SECONDS,
     )
     for name, properties in functions().items():
         assert deadline.BUDGET_SECONDS + longest_call < _timeout(properties), name
@@ -82,7 +82,7 @@ def test_a_delivery_is_kept_in_the_queue_before_its_function_is_killed_whatever_
     """DynamoDB until the budget ends, or the secret, which is read twice when a signature does not
     fit; the queue comes after either.
     """
-    settling = deadline.BUDGET_SECONDS + dynamodb.CONNECT_SECONDS + dynamodb.READ_SECONDS
+    settling = deadline.BUDGET_SECONDS + connection.CONNECT_SECONDS + connection.READ_SECONDS
     reading = 2 * _longest(secrets.CLIENT)
     assert max(settling, reading) + _longest(fact_queue.CLIENT) < _timeout(
         functions()["WebhookFunction"]
@@ -96,8 +96,8 @@ def test_recovery_stops_in_time_whatever_it_is_at() -> None:
     The rest of the sum: holds leave the facts time for more than one try, and are swept at all.
     """
     to_stripe, to_dynamodb = (
-        gateway.CONNECT_SECONDS + gateway.READ_SECONDS,
-        dynamodb.CONNECT_SECONDS + dynamodb.READ_SECONDS,
+        CONNECT_SECONDS + READ_SECONDS,
+        connection.CONNECT_SECONDS + connection.READ_SECONDS,
     )
     one_fact = deadline.BUDGET_SECONDS + max(to_stripe, to_dynamodb)
     one_account = deadline.BUDGET_SECONDS + to_dynamodb
@@ -258,14 +258,14 @@ def test_a_token_that_spends_gives_nothing_and_the_other_way_round() -> None:
 
 def test_reconciliation_looks_at_no_row_that_it_cannot_finish() -> None:
     """A row's calls, and after them the cursor's write."""
-    row = deadline.BUDGET_SECONDS + gateway.CONNECT_SECONDS + gateway.READ_SECONDS
-    cursor = deadline.BUDGET_SECONDS + dynamodb.CONNECT_SECONDS + dynamodb.READ_SECONDS
+    row = deadline.BUDGET_SECONDS + CONNECT_SECONDS + READ_SECONDS
+    cursor = deadline.BUDGET_SECONDS + connection.CONNECT_SECONDS + connection.READ_SECONDS
     assert (
         (row + cursor) * 1000
         < reconcile.STOP_MS
         < _timeout(functions()["ReconcileFunction"]) * 1000 / 2
     )
-    assert run.FAILED_IN_A_ROW_MAX * row < _timeout(functions()["ReconcileFunction"]) / 2, (
+    assert pages.FAILED_IN_A_ROW_MAX * row < _timeout(functions()["ReconcileFunction"]) / 2, (
         "all of which may be in vain"
     )
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from billing.deadline import Deadline
 from billing.errors import Item
-from billing.storage.dynamodb import Page
+from billing.storage.reader import Page
 from billing.storage.writes import Table, Write
 from support.fakes.memory_store import MemoryStore
 from support.schedules import FAULTS, ScheduledStore, Twin

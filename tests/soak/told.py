@@ -16,9 +16,9 @@ from billing.books import Books
 from billing.errors import ConditionFailedError, Item, OutcomeUnknownError
 from billing.notices import delivery, outbox
 from billing.notices.delivery import Answer, Failed, Sent
-from billing.notices.notice import Row
-from billing.payments import settlement
+from billing.notices.rows import Row
 from billing.settings import Telling
+from billing.settlement import settlement
 from billing.storage.writes import Write
 from support import builders, laws
 from support.builders import Clock, fact, pending

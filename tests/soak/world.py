@@ -12,8 +12,9 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from billing.errors import BillingError, RetryableError
-from billing.quota import debits, holds
+from billing.holds import closing, placing
 from billing.quota.balance import Balance
+from billing.spending import debits
 from properties.test_histories import YES_NO, Shop
 from soak.store import RATES, SoakStore
 from support import builders
@@ -134,7 +135,7 @@ class Soaked(Shop):
     def holds_back(self, draw: Draw) -> None:
         """A hold whose answer is lost cannot be closed, so it expires."""
         units = draw.upto(120, 1)
-        self.play(lambda: self.holds.append(holds.place(self.meter, "alice", units, 60).hold_id))
+        self.play(lambda: self.holds.append(placing.place(self.meter, "alice", units, 60).hold_id))
 
     def closes_a_hold(self, draw: Draw) -> None:
         """Any, as often as one likes."""
@@ -142,9 +143,9 @@ class Soaked(Shop):
         used = self.balance().used
         self.play(
             lambda: (
-                holds.release(self.meter, hold)
+                closing.release(self.meter, hold)
                 if is_release
-                else holds.capture(self.meter, hold, units)
+                else closing.capture(self.meter, hold, units)
             )
         )
         taken = self.balance().used - used

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from billing.books import Books, NoOutbox
-from billing.buying.checkout import Shop
+from billing.buying.session_params import Shop
 from billing.clock import stamp
 from billing.facts import Fact
 from billing.payments.payment import Payment
-from billing.payments.plans import Plan, catalogue
+from billing.payments.plan import Plan
+from billing.payments.plans import catalogue
 from billing.settings import Ours, Telling
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, creates

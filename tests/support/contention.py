@@ -16,7 +16,7 @@ from typing import Any, Final
 from billing.deadline import Deadline
 from billing.errors import ConditionFailedError
 from billing.quota.balance import Balance
-from billing.storage.dynamodb import IF_NOT_DONE, IF_UNKNOWN, NEVER, UNTIL_DEADLINE
+from billing.storage.connection import IF_NOT_DONE, IF_UNKNOWN, NEVER, UNTIL_DEADLINE
 from billing.storage.writes import Write
 from botocore.exceptions import ClientError
 from greenlet import greenlet

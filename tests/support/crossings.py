@@ -10,10 +10,10 @@ from typing import Any, Final
 from billing.books import Books
 from billing.clock import day, epoch
 from billing.payments.plans import catalogue
-from billing.quota import spending
 from billing.quota.balance import Balance
-from billing.quota.spending import Meter
 from billing.settings import Telling
+from billing.spending import memory
+from billing.spending.meter import Meter
 from billing.storage.writes import creates
 from billing.top_up.agreement import Agreement, Card, change, row, watch
 from billing.top_up.crossing import AutomaticCharges
@@ -48,7 +48,7 @@ def crossing_books(
     charges: Charges | None = None,
 ) -> Books:
     """Books of a deployment with events out; with ``charges`` it offers automatic top-ups too."""
-    spending._seen.clear()
+    memory._seen.clear()
     books = builders.books_on(store, clock=clock, telling=Telling(is_on=True, low_at=low_at))
     return replace(books, top_ups=charges) if charges else books
 

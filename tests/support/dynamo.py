@@ -91,7 +91,7 @@ class Dynamo:
             for name, value in CREDENTIALS.items():
                 patch.setenv(name, value)
             patch.setattr(
-                "billing.storage.dynamodb.READ_SECONDS", SLOW_SECONDS_MAX
+                "billing.storage.connection.READ_SECONDS", SLOW_SECONDS_MAX
             )  # lost answers are injected, never awaited
             store = Store(
                 tables or self.new_tables(),

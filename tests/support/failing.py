@@ -4,14 +4,16 @@ from typing import Any
 
 from billing.books import Books
 from billing.errors import AwsRefusedError, Item
+from billing.holds import placing
 from billing.keys import api_keys
-from billing.payments import parking, settlement
+from billing.parked import records
 from billing.payments.payment import Payment
-from billing.quota import debits, holds, spending
-from billing.quota.spending import Meter
-from billing.storage.dynamodb import Page
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
+from billing.storage.reader import Page
 from billing.storage.writes import Table, Write
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from support import builders
 from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -57,7 +59,7 @@ class Shop:
 
     def __init__(self) -> None:
         """Open."""
-        spending._seen.clear()
+        memory._seen.clear()
         self.clock = Clock()
         self.store = Failing()
         self.books: Books = builders.books_on(self.store, clock=self.clock)
@@ -68,7 +70,7 @@ class Shop:
         self.paid, self.unpaid = pending(self.books), pending(self.books)
         self.tell(builders.completed(self.paid))
         debits.debit(self.meter, "alice", 1)
-        self.hold = holds.place(self.meter, "alice", 10, 60).hold_id
+        self.hold = placing.place(self.meter, "alice", 10, 60).hold_id
         self.key = api_keys.create(self.books, "alice", "test", "n").key_id
         self.tell(builders.refunded(self.unpaid, 500))
         for payment in (self.paid, self.unpaid):
@@ -80,15 +82,15 @@ class Shop:
 
     def forget(self) -> None:
         """A new container."""
-        spending._seen.clear()
+        memory._seen.clear()
 
     def later(self, **duration: int) -> None:
         """Time passes."""
         self.clock.advance(**duration)
 
-    def parked(self) -> parking.Parked:
+    def parked(self) -> records.Parked:
         """The refund that waits."""
-        (record,) = parking.all_parked(self.books)
+        (record,) = records.all_parked(self.books)
         return record
 
     def lose(self, payment: Payment) -> None:

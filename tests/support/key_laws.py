@@ -4,7 +4,8 @@ from collections import defaultdict
 from typing import Any
 
 from billing.quota.balance import Balance
-from billing.quota.key_days import Bookmark, Uses, not_itemised, uses_from
+from billing.quota.key_bookmarks import Bookmark, Uses, uses_from
+from billing.quota.key_days import not_itemised
 from billing.quota.key_use import LIMITED_BELOW
 
 Totals = dict[str, dict[str, int]]

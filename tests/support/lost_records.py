@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from billing.clock import epoch
-from billing.payments import parking
-from billing.payments.payment import Park, Payment
+from billing.parked import parking, records
+from billing.payments.decision import Park
+from billing.payments.payment import Payment
 from billing.reconciliation import retry_parked, run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 from support import builders
 from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -31,12 +32,12 @@ class Shop:
         """The restore."""
         self.store.tables["payments"].clear()
 
-    def park(self, make: Make) -> parking.Parked:
+    def park(self, make: Make) -> records.Parked:
         """As an older version did."""
         parking.park(
             self.books, fact(make(self.payment)), Park("unknown_payment", "not in our records")
         )
-        (record,) = parking.all_parked(self.books)
+        (record,) = records.all_parked(self.books)
         return record
 
     def reconcile(self, *, repair: bool = True) -> Report:
@@ -48,6 +49,6 @@ class Shop:
         self.clock.advance(seconds=60)
         return retry_parked.run(self.books, self.stripe)  # type: ignore[arg-type]
 
-    def parked(self) -> list[parking.Parked]:
+    def parked(self) -> list[records.Parked]:
         """What waits."""
-        return list(parking.all_parked(self.books))
+        return list(records.all_parked(self.books))

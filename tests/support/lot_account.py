@@ -5,17 +5,19 @@ from typing import Any
 
 from billing.clock import epoch
 from billing.errors import BillingError
+from billing.expiry import present
 from billing.grants import api, welcome
 from billing.grants.grant import Grant
+from billing.holds import closing, placing
 from billing.lots.burning import Lots
-from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.payments.plans import Plan, Welcome
-from billing.quota import debits, holds, present, spending
+from billing.payments.plan import Plan, Welcome
 from billing.quota.balance import Balance, read_account
-from billing.quota.spending import Meter
-from billing.reconciliation import retry_parked
+from billing.reconciliation import hold_sweep
 from billing.settings import Telling
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from support import builders
 from support.builders import Clock, fact
 from support.fakes.memory_store import MemoryStore
@@ -36,7 +38,7 @@ class LotAccount:
 
     def __post_init__(self) -> None:
         """Nothing is bought yet."""
-        spending._seen.clear()
+        memory._seen.clear()
         self.books = builders.books_on(self.store, self.policy, self.clock, telling=self.telling)
         self.meter = Meter(self.books, "")
         self.numbers = 0
@@ -86,7 +88,7 @@ class LotAccount:
     def holds_back(self, units: int, seconds: int = 86_400) -> str:
         """A hold's id; "" when it is refused."""
         try:
-            return holds.place(self.meter, USER, units, seconds).hold_id
+            return placing.place(self.meter, USER, units, seconds).hold_id
         except BillingError:
             return ""
 
@@ -94,9 +96,9 @@ class LotAccount:
         """A capture, or with 0 a release. False where the hold's time is over."""
         try:
             if captured:
-                holds.capture(self.meter, hold_id, captured)
+                closing.capture(self.meter, hold_id, captured)
             else:
-                holds.release(self.meter, hold_id)
+                closing.release(self.meter, hold_id)
         except BillingError:
             return False
         return True
@@ -107,7 +109,7 @@ class LotAccount:
 
     def is_swept(self) -> None:
         """The minute's sweep."""
-        retry_parked.sweep_holds(self.books)
+        hold_sweep.sweep_holds(self.books)
 
     def stored(self) -> Balance:
         """As its row has it."""

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
-from billing.quota import debits
 from billing.quota.balance import Balance
+from billing.spending import debits
 from support import laws
 
 

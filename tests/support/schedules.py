@@ -15,16 +15,10 @@ from typing import Any, Final, TypeVar
 
 from billing.books import Books
 from billing.errors import ConditionFailedError, Item, RetryableError
-from billing.quota import spending
-from billing.storage.dynamodb import (
-    IF_NOT_DONE,
-    IF_UNKNOWN,
-    NEVER,
-    UNTIL_DEADLINE,
-    Page,
-    Retry,
-    Store,
-)
+from billing.spending import memory
+from billing.storage.connection import IF_NOT_DONE, IF_UNKNOWN, NEVER, UNTIL_DEADLINE, Retry
+from billing.storage.dynamodb import Store
+from billing.storage.reader import Page
 from billing.storage.writes import Table, Write
 from botocore.exceptions import ClientError, ReadTimeoutError
 from greenlet import greenlet
@@ -197,14 +191,14 @@ class ScheduledStore(Store):
         if not self._kept:
             told = act()
             self._kept.append(
-                _Before(told, self.memory.twin(), self.memory.sum, dict(spending._seen))
+                _Before(told, self.memory.twin(), self.memory.sum, dict(memory._seen))
             )
         kept = self._kept[0]
         self.memory = kept.memory.twin()
         assert self.memory.sum == kept.sum, (
             "an earlier order has changed what this one is to begin with"
         )
-        spending._seen.update(kept.seen)
+        memory._seen.update(kept.seen)
         _number_from(101)
         found: _T = kept.told
         return found
@@ -218,7 +212,7 @@ class ScheduledStore(Store):
         """Equal for two orders after which everything goes on alike."""
         return (
             self.memory.sum,
-            repr(spending._seen),
+            repr(memory._seen),
             *(
                 (worker.dead, self._asked.get(worker), self._told.get(worker))
                 for worker in self._workers
@@ -315,7 +309,7 @@ def fresh_books(store: ScheduledStore, policy: str = "debt") -> Books:
     """Numbered from one each time: two orders that differ in nothing else come
     to the same state.
     """
-    spending._seen.clear()
+    memory._seen.clear()
     _number_from(1)
     return builders.books_on(store, policy, Still())
 

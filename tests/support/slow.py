@@ -11,11 +11,12 @@ import recover
 from billing.deadline import Deadline
 from billing.errors import BillingError, Item, OutcomeUnknownError
 from billing.facts import to_item
-from billing.payments import parking, settlement
-from billing.quota import debits
-from billing.storage.dynamodb import Page
+from billing.parked import records
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.storage.reader import Page
 from billing.storage.writes import Table, Write
-from billing.stripe_api import client
+from billing.stripe_api import connection
 from billing.telemetry import metrics
 from repo.declared import functions
 from support import builders, laws
@@ -24,7 +25,7 @@ from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_twin import Stripe
 
 TIMEOUT_SECONDS = int(functions()["RecoverFunction"]["Timeout"])
-STRIPE_SECONDS_MAX = client.CONNECT_SECONDS + client.READ_SECONDS
+STRIPE_SECONDS_MAX = connection.CONNECT_SECONDS + connection.READ_SECONDS
 STRIPES_SOURCE = "aws.partner/stripe.com/ed_test_made_up"
 
 
@@ -174,10 +175,10 @@ class Recovery:
             self.clock.advance(seconds=1)
         self.clock.advance(seconds=60)
 
-    def parked(self) -> list[parking.Parked]:
+    def parked(self) -> list[records.Parked]:
         """Those due for longest first."""
         self.store.deadline.begin()
-        return sorted(parking.all_parked(self.books), key=lambda record: record.next_try)
+        return sorted(records.all_parked(self.books), key=lambda record: record.next_try)
 
     def units(self, user_id: str = "alice") -> int:
         """What remains; the laws are held on the way."""

@@ -21,8 +21,8 @@ import httpx
 import stripe
 from support import described, repeating
 
-from infra.local.issuer import Keys
 from infra.local.paths import PORT_VARIABLES, ROOT, Paths, free_port
+from infra.local.signing_keys import Keys
 
 API: Final = "/api/v1"
 MEMORY_BYTES: Final = 6 * 1024**3

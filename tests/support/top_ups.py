@@ -5,15 +5,15 @@ from typing import Any
 
 from billing.books import Books
 from billing.clock import stamp
-from billing.payments import settlement
 from billing.payments.payment import Payment, Phase
 from billing.payments.plans import catalogue
-from billing.quota import debits
-from billing.quota.spending import Meter
 from billing.reconciliation import adopting
 from billing.reconciliation import run as reconciliation
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.settings import Telling
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from billing.storage.writes import creates
 from billing.stripe_api.claims import Ignored

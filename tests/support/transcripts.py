@@ -5,8 +5,8 @@ from datetime import datetime
 from textwrap import fill
 from typing import Any
 
-from billing.payments import settlement
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
+from billing.settlement import settlement
 from billing.storage.writes import Must, Write
 from support import builders
 from support.builders import Clock, books_on, fact, pending

@@ -5,18 +5,20 @@ payment.
 from dataclasses import replace
 
 import pytest
+from billing.audit.readings import settled_tally
+from billing.audit.tally import Tally
 from billing.books import Books
 from billing.buying import checkout, queries
 from billing.clock import epoch
 from billing.errors import OutcomeUnknownError
 from billing.facts import SessionFact
-from billing.payments import settlement
+from billing.holds import placing
 from billing.payments.plans import catalogue
-from billing.quota import debits, holds, spending
-from billing.quota.spending import Meter
 from billing.reconciliation import run
-from billing.reconciliation.audit import Tally, settled_tally
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from billing.storage.writes import Write
 from billing.stripe_api.events import parse
 from billing.stripe_api.signatures import usable_secrets
@@ -47,7 +49,7 @@ def store() -> Rough:
 @pytest.fixture
 def books(clock: Clock, store: Rough) -> Books:
     """Nothing was sold."""
-    spending._seen.clear()
+    memory._seen.clear()
     return builders.books_on(store, clock=clock)
 
 
@@ -83,8 +85,8 @@ def test_all_expired_holds_count_as_released(
     for _ in range(3):
         settlement.apply(books, fact(builders.completed(pending(books))))
     for _ in range(count):
-        holds.place(Meter(books, ""), "alice", 1, 60)
-    holds.place(Meter(books, ""), "alice", 7, 3600)
+        placing.place(Meter(books, ""), "alice", 1, 60)
+    placing.place(Meter(books, ""), "alice", 7, 3600)
     clock.advance(seconds=61)
     balance = debits.read(books, "alice")
     assert (balance.held, balance.remaining) == (7, 293)

@@ -3,14 +3,16 @@
 from dataclasses import fields
 from typing import Any
 
+from billing.audit.tally import Tally
 from billing.facts import DisputeFact, RefundsFact
-from billing.payments.payment import Change, Payment
+from billing.payments.decision import Change
+from billing.payments.dispute import Dispute
+from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
-from billing.payments.reversals import Dispute, Reversals
-from billing.payments.settlement import Outcome
+from billing.payments.reversals import Reversals
 from billing.quota.balance import Balance
-from billing.reconciliation.audit import Tally
 from billing.reconciliation.report import Difference, Report
+from billing.settlement.settlement import Outcome
 
 FRESH: dict[str, Any] = {
     "payment_id": "pay_1",

@@ -7,9 +7,9 @@ from billing import cursors
 from billing.account import history
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError
-from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.quota import spending
+from billing.settlement import settlement
+from billing.spending import memory
 from billing.storage.writes import Write
 from support import builders
 from support.builders import Clock, fact, pending
@@ -37,7 +37,7 @@ def store() -> Rough:
 @pytest.fixture
 def books(clock: Clock, store: Rough) -> Books:
     """Nothing was sold."""
-    spending._seen.clear()
+    memory._seen.clear()
     return builders.books_on(store, clock=clock)
 
 

@@ -6,12 +6,15 @@ import pytest
 from billing.account import history
 from billing.buying import queries
 from billing.errors import BillingError
-from billing.grants.grant import Grant, book
-from billing.payments import settlement
-from billing.quota import debits, hold_expiry, holds, spending
+from billing.expiry import hold_expiry
+from billing.grants.booking import book
+from billing.grants.grant import Grant
+from billing.holds import closing, placing
 from billing.quota.balance import Balance
-from billing.quota.spending import Meter
-from billing.reconciliation import retry_parked
+from billing.reconciliation import hold_sweep
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from support import builders, laws
 from support.builders import Clock, fact, pending
 from support.deadlines import PausedDeadline
@@ -21,7 +24,7 @@ from support.fakes.memory_store import MemoryStore
 @pytest.fixture
 def meter(clock: Clock) -> Meter:
     """Alice has bought 100 units and used 10 of them today."""
-    spending._seen.clear()
+    memory._seen.clear()
     books = builders.books_on(MemoryStore(), clock=clock)
     settlement.apply(books, fact(builders.completed(pending(books))))
     meter = Meter(books, "https://shop.example.com")
@@ -31,26 +34,26 @@ def meter(clock: Clock) -> Meter:
 
 def test_a_container_remembers_a_bounded_number_of_accounts() -> None:
     """Those that it has seen longest ago go first."""
-    spending._seen.clear()
-    for number in range(spending.SEEN_MAX + 1):
-        spending.remember(f"user{number}", Balance())
-    assert len(spending._seen) == spending.SEEN_MAX
-    assert spending.recall("user0") is None
-    assert spending.recall(f"user{spending.SEEN_MAX}") is not None
-    spending._seen.clear()
+    memory._seen.clear()
+    for number in range(memory.SEEN_MAX + 1):
+        memory.remember(f"user{number}", Balance())
+    assert len(memory._seen) == memory.SEEN_MAX
+    assert memory.recall("user0") is None
+    assert memory.recall(f"user{memory.SEEN_MAX}") is not None
+    memory._seen.clear()
 
 
 @pytest.mark.parametrize("by", ["debit", "keyed", "hold", "capture", "release"])
 def test_whatever_moves_units_notes_the_time(meter: Meter, clock: Clock, by: str) -> None:
     """Customers see when their quota changed last."""
-    held = holds.place(meter, "alice", 5, 600).hold_id
+    held = placing.place(meter, "alice", 5, 600).hold_id
     clock.advance(seconds=7)
     acts: dict[str, Callable[[], object]] = {
         "debit": lambda: debits.debit(meter, "alice", 1),
         "keyed": lambda: debits.debit_once(meter, "alice", 1, "backend", "k"),
-        "hold": lambda: holds.place(meter, "alice", 1, 600),
-        "capture": lambda: holds.capture(meter, held, 1),
-        "release": lambda: holds.release(meter, held),
+        "hold": lambda: placing.place(meter, "alice", 1, 600),
+        "capture": lambda: closing.capture(meter, held, 1),
+        "release": lambda: closing.release(meter, held),
     }
     acts[by]()
     shown = debits.read(meter.books, "alice").as_answer("alice")
@@ -59,7 +62,7 @@ def test_whatever_moves_units_notes_the_time(meter: Meter, clock: Clock, by: str
 
 def test_a_hold_that_is_not_due_is_not_released(meter: Meter) -> None:
     """Nothing is asked and nothing written."""
-    holds.place(meter, "alice", 5, 600)
+    placing.place(meter, "alice", 5, 600)
     calls = meter.books.store.calls  # type: ignore[attr-defined]
     balance = Balance.from_item(meter.books.store.tables["quotas"]["alice", "quota"])  # type: ignore[attr-defined]
     hold_expiry.give_back_expired(meter.books, "alice", balance)
@@ -87,7 +90,7 @@ def test_expired_holds_are_released_without_a_pause(clock: Clock) -> None:
     for _ in range(2):
         settlement.apply(books, fact(builders.completed(pending(books))))
     for _ in range(150):
-        holds.place(Meter(books, ""), "alice", 1, 60)
+        placing.place(Meter(books, ""), "alice", 1, 60)
     clock.advance(seconds=61)
     pauses.clear()
     hold_expiry.give_back_expired(
@@ -105,7 +108,7 @@ def test_units_that_come_back_pay_the_debt_in_the_write_that_spends_the_rest(
     """A refund left debt while a hold was open: when it expires, the customer has what is left of
     it, and owes nothing more.
     """
-    holds.place(meter, "alice", 60, 60)
+    placing.place(meter, "alice", 60, 60)
     (payment,) = [key for key in meter.books.store.tables["payments"] if key[1].startswith("pay_")]  # type: ignore[attr-defined]
     paid = queries.find(meter.books, "alice", payment[1])
     settlement.apply(meter.books, fact(builders.refunded(paid, 400)))
@@ -117,7 +120,7 @@ def test_units_that_come_back_pay_the_debt_in_the_write_that_spends_the_rest(
     elif by == "keyed":
         debits.debit_once(meter, "alice", 7, "backend", "k")
     else:
-        holds.place(meter, "alice", 7, 60)
+        placing.place(meter, "alice", 7, 60)
     balance = debits.read(meter.books, "alice")
     assert (balance.debt, balance.remaining) == (0, 33)
     laws.check(meter.books.store)
@@ -128,12 +131,12 @@ def test_a_sweep_without_time_looks_no_further(meter: Meter, clock: Clock) -> No
     for number in range(6):
         user_id = f"user{number}"
         settlement.apply(meter.books, fact(builders.completed(pending(meter.books, user_id))))
-        holds.place(meter, user_id, 1, 60)
+        placing.place(meter, user_id, 1, 60)
     clock.advance(seconds=61)
     calls = meter.books.store.calls  # type: ignore[attr-defined]
-    assert retry_parked.sweep_holds(meter.books, lambda: False) == 0
+    assert hold_sweep.sweep_holds(meter.books, lambda: False) == 0
     assert meter.books.store.calls - calls <= 1  # type: ignore[attr-defined]
-    assert retry_parked.sweep_holds(meter.books) == 6
+    assert hold_sweep.sweep_holds(meter.books) == 6
 
 
 def test_a_customer_who_has_used_everything_gets_a_link_to_buy_more(meter: Meter) -> None:

@@ -7,7 +7,7 @@ from billing import deployment
 from billing.books import Books
 from billing.deployment import StoredDeployment
 from billing.errors import Item, OutcomeUnknownError
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.storage.writes import Table, Write
 from billing.stripe_api.claims import Ignored
 from billing.stripe_api.events import parse

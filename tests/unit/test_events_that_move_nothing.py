@@ -6,14 +6,16 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
+from billing.audit.repair import repair_account
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import ConditionFailedError
-from billing.payments import parking, settlement
-from billing.payments.payment import Park, Payment
+from billing.parked import parking, records, retries
+from billing.payments.decision import Park
+from billing.payments.payment import Payment
 from billing.reconciliation import retry_parked
-from billing.reconciliation.repair import repair_account
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
+from billing.settlement import settlement
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from support import builders
@@ -199,8 +201,8 @@ class Moved(MemoryStore):
             raise
 
 
-def _resolved_meanwhile(books: Books, record: parking.Parked) -> None:
-    books.store.commit(Write("events", (parking.PARKED, record.name), delete=True))
+def _resolved_meanwhile(books: Books, record: records.Parked) -> None:
+    books.store.commit(Write("events", (records.PARKED, record.name), delete=True))
 
 
 def test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost() -> None:
@@ -212,10 +214,10 @@ def test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost() 
     books = builders.books_on(store)
     told = fact(builders.completed(pending(books)))
     parking.park(books, told, Park("unknown_payment", "not in our records"))
-    (record,) = parking.all_parked(books)
+    (record,) = records.all_parked(books)
     store.then = lambda: _resolved_meanwhile(books, record)
     parking.park(books, told, Park("mismatch", "another amount"))
-    assert list(parking.all_parked(books)) == []
-    assert not parking.postpone(books, record)
-    assert list(parking.all_parked(books)) == []
+    assert list(records.all_parked(books)) == []
+    assert not retries.postpone(books, record)
+    assert list(records.all_parked(books)) == []
     assert retry_parked.run(books, Stripe()) == retry_parked.Recovered(0, 0, 0, 0)  # type: ignore[arg-type]

@@ -10,15 +10,19 @@ from typing import Final
 import pytest
 from billing.buying import checkout, confirmation
 from billing.errors import AwsRefusedError
-from billing.keys import api_keys
-from billing.payments import parking, settlement
-from billing.payments.payment import Park
+from billing.expiry import hold_expiry
+from billing.holds import closing, placing
+from billing.keys import api_keys, revocation
+from billing.parked import dropping, parking, records, retries
+from billing.payments.decision import Park
 from billing.payments.plans import catalogue
-from billing.quota import debits, hold_expiry, holds
 from billing.quota.balance import read_account
-from billing.reconciliation import retry_parked
-from billing.reconciliation.compare import Comparison, look_again
+from billing.reconciliation import hold_sweep
+from billing.reconciliation.compare import look_again
+from billing.reconciliation.comparison import Comparison
 from billing.reconciliation.report import Report
+from billing.settlement import settlement
+from billing.spending import debits
 from support import builders, laws
 from support.builders import SHOP
 from support.failing import Shop
@@ -41,7 +45,7 @@ def _compares(shop: Shop) -> None:
 
 def _drops_with_its_purchase(shop: Shop) -> None:
     intent = builders.intent_of(shop.unpaid)
-    parking.drop_with_purchase(shop.books, shop.parked(), shop.unpaid.session_id, intent)
+    dropping.drop_with_purchase(shop.books, shop.parked(), shop.unpaid.session_id, intent)
 
 
 def _waits_for_another_reason(shop: Shop) -> None:
@@ -82,9 +86,9 @@ def _lost(shop: Shop) -> None:
 
 def _dropped(shop: Shop) -> None:
     shop.tell(builders.completed(shop.unpaid, amount_subtotal=1))
-    record = next(one for one in parking.all_parked(shop.books) if one.kind == "ahead")
+    record = next(one for one in records.all_parked(shop.books) if one.kind == "ahead")
     intent = builders.intent_of(shop.unpaid)
-    parking.drop_with_purchase(shop.books, record, shop.unpaid.session_id, intent)
+    dropping.drop_with_purchase(shop.books, record, shop.unpaid.session_id, intent)
 
 
 ACTS: Final[dict[str, tuple[Callable[[Shop], None], Callable[[Shop], object]]]] = {
@@ -129,10 +133,10 @@ ACTS: Final[dict[str, tuple[Callable[[Shop], None], Callable[[Shop], object]]]] 
         _a_day,
         lambda shop: debits.debit_once(shop.meter, "alice", 1, "backend", "k"),
     ),
-    "a hold": (_nothing, lambda shop: holds.place(shop.meter, "alice", 1, 60)),
-    "a hold after an expiry": (_a_day, lambda shop: holds.place(shop.meter, "alice", 1, 60)),
-    "a capture": (_nothing, lambda shop: holds.capture(shop.meter, shop.hold, 4)),
-    "a release": (_nothing, lambda shop: holds.release(shop.meter, shop.hold)),
+    "a hold": (_nothing, lambda shop: placing.place(shop.meter, "alice", 1, 60)),
+    "a hold after an expiry": (_a_day, lambda shop: placing.place(shop.meter, "alice", 1, 60)),
+    "a capture": (_nothing, lambda shop: closing.capture(shop.meter, shop.hold, 4)),
+    "a release": (_nothing, lambda shop: closing.release(shop.meter, shop.hold)),
     "a release of expired holds": (_an_hour, _sweeps),
     "a read after an expiry": (_an_hour, lambda shop: debits.read(shop.books, "alice")),
     "a checkout": (_nothing, _buys),
@@ -157,19 +161,19 @@ ACTS: Final[dict[str, tuple[Callable[[Shop], None], Callable[[Shop], object]]]] 
     "a comparison": (_nothing, _compares),
     "a comparison of what was lost": (_lost, _compares),
     "a new key": (_nothing, lambda shop: api_keys.create(shop.books, "alice", "test", "m")),
-    "a revocation": (_nothing, lambda shop: api_keys.revoke(shop.books, "alice", shop.key)),
+    "a revocation": (_nothing, lambda shop: revocation.revoke(shop.books, "alice", shop.key)),
     "a postponed event": (
         _nothing,
-        lambda shop: parking.postpone(shop.books, shop.parked()),
+        lambda shop: retries.postpone(shop.books, shop.parked()),
     ),
     "an event that is dropped": (
         _nothing,
-        lambda shop: parking.drop(shop.books, shop.parked(), "why"),
+        lambda shop: dropping.drop(shop.books, shop.parked(), "why"),
     ),
     "an event that is dropped with its purchase": (_nothing, _drops_with_its_purchase),
     "an event that waits for another reason": (_nothing, _waits_for_another_reason),
     "a retry": (_an_hour, lambda shop: settlement.retry(shop.books, shop.parked())),
-    "a sweep of holds": (_an_hour, lambda shop: retry_parked.sweep_holds(shop.books)),
+    "a sweep of holds": (_an_hour, lambda shop: hold_sweep.sweep_holds(shop.books)),
 }
 
 

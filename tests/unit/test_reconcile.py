@@ -7,10 +7,11 @@ import reconcile
 from billing.clock import epoch
 from billing.errors import AwsRefusedError, BillingError, Item, OutcomeUnknownError, SettingsError
 from billing.payments.payment import Payment
-from billing.quota import debits
+from billing.reconciliation.job import CURSORS, LAST
+from billing.reconciliation.pages import FAILED_IN_A_ROW_MAX
 from billing.reconciliation.report import SHOWN_MAX
-from billing.reconciliation.run import CURSORS, FAILED_IN_A_ROW_MAX, LAST
-from billing.stripe_api.client import StripeNotFoundError, StripeServerError
+from billing.spending import debits
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from billing.telemetry import metrics
 from reconcile import IncompleteReconciliationError
 from repo.declared import functions

@@ -1,7 +1,7 @@
 import pytest
 from billing.errors import OutcomeUnknownError
-from billing.quota.holds import place
-from billing.quota.spending import Meter
+from billing.holds.placing import place
+from billing.spending.meter import Meter
 from repo.declared import functions
 from support import builders
 from support.builders import pending

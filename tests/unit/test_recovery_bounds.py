@@ -1,9 +1,10 @@
 """How much one run of recovery does, to the last one."""
 
 import pytest
-from billing.quota import holds
-from billing.quota.spending import Meter
-from billing.reconciliation.retry_parked import SWEEP_PAGES_MAX, TRIES_A_RUN_MAX
+from billing.holds import placing
+from billing.reconciliation.hold_sweep import SWEEP_PAGES_MAX
+from billing.reconciliation.retry_parked import TRIES_A_RUN_MAX
+from billing.spending.meter import Meter
 from support import builders
 from support.builders import pending
 from support.fakes.memory_store import MARKED_A_PAGE
@@ -34,7 +35,7 @@ def test_a_sweep_reads_ten_pages(recovery: Recovery) -> None:
     for number in range(10 * MARKED_A_PAGE + 1):
         name = f"user{number:02}"
         recovery.settle(builders.completed(pending(recovery.books, name)))
-        holds.place(Meter(recovery.books, ""), name, 1, 60)
+        placing.place(Meter(recovery.books, ""), name, 1, 60)
     recovery.clock.advance(seconds=61)
     assert recovery.run()["swept_holds"] == 10 * MARKED_A_PAGE
     assert recovery.run()["swept_holds"] == 1

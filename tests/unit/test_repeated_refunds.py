@@ -9,16 +9,18 @@ import random
 from typing import Any
 
 import pytest
+from billing.audit.repair import repair_account
 from billing.books import Books
 from billing.buying import queries
-from billing.payments import parking, settlement
+from billing.parked import records
 from billing.payments.payment import Payment
-from billing.quota import debits
-from billing.quota.spending import Meter
-from billing.reconciliation import repair, run
+from billing.reconciliation import run
 from billing.reconciliation.compare import look_again
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.stripe_api.claims import Ignored
 from billing.stripe_api.events import parse
 from support import builders, laws, model
@@ -83,7 +85,7 @@ def _settle(books: Books, *events: Event) -> None:
         books.store.deadline.begin()
         if not isinstance(found := parse(event, builders.OURS), Ignored):
             settlement.apply(books, found)
-    for record in list(parking.all_parked(books)):
+    for record in list(records.all_parked(books)):
         settlement.retry(books, record)
 
 
@@ -281,8 +283,8 @@ def test_after_a_repair_two_further_refunds_are_taken_back_exactly(
     job = Run(books, charge.stripe, repair=True, resumes=False)  # type: ignore[arg-type]
     if restored == "payments ledger":
         run.run(job, 0)
-    repair.repair_account(job, "alice")
-    assert repair.repair_account(job, "alice").acts == ()
+    repair_account(job, "alice")
+    assert repair_account(job, "alice").acts == ()
     after = len(charge.events)
     charge.refund("re_C", 333).refund("re_D", 333)
     for event, taken in zip(charge.events[after:], (66, 66, 100, 100), strict=True):

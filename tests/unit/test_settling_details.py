@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.buying import checkout
-from billing.buying.checkout import Shop
+from billing.buying.session_params import Shop
+from billing.holds import closing, hold, placing
 from billing.money import decimal_string
-from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
-from billing.quota import debits, holds, spending
-from billing.quota.spending import Meter
-from billing.stripe_api.client import StripeServerError
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
+from billing.stripe_api.outcomes import StripeServerError
 from support import builders, laws
 from support.builders import SHOP, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -23,7 +24,7 @@ from support.fakes.memory_store import MemoryStore
 @pytest.fixture
 def books(clock: Clock) -> Books:
     """Nothing was sold. What is used before money goes back is written off."""
-    spending._seen.clear()
+    memory._seen.clear()
     return builders.books_on(MemoryStore(), "write_off", clock)
 
 
@@ -128,7 +129,7 @@ def test_a_hold_of_any_user_is_found_by_its_id(books: Books, user_id: str) -> No
     row = books.store.tables["quotas"][user_id, "quota"]  # type: ignore[attr-defined]
     row |= {"total": 10, "remaining": 10}
     meter = Meter(books, "")
-    placed = holds.place(meter, user_id, 4, 60)
-    captured = holds.ClosedHold(placed.hold_id, "captured", units=3, released=1)
-    assert holds.capture(meter, placed.hold_id, 3) == captured
+    placed = placing.place(meter, user_id, 4, 60)
+    captured = hold.ClosedHold(placed.hold_id, "captured", units=3, released=1)
+    assert closing.capture(meter, placed.hold_id, 3) == captured
     assert debits.read(books, user_id).remaining == 7

@@ -4,16 +4,17 @@ from typing import Any
 
 import pytest
 from billing.account import history
+from billing.audit.readings import settled_tally
 from billing.books import Books
 from billing.buying import queries
 from billing.clock import epoch
-from billing.grants.grant import Grant, book
-from billing.payments import settlement
+from billing.grants.booking import book
+from billing.grants.grant import Grant
 from billing.reconciliation import run as reconciliation
-from billing.reconciliation.audit import settled_tally
 from billing.reconciliation.compare import look_again
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
+from billing.settlement import settlement
 from billing.stripe_api.claims import Ignored
 from billing.stripe_api.events import parse
 from support import builders, laws

@@ -9,7 +9,7 @@ import webhook
 from billing.books import Books
 from billing.errors import NotDoneError, OutcomeUnknownError
 from billing.facts import Fact, to_item
-from billing.quota import debits
+from billing.spending import debits
 from billing.storage.writes import Write
 from stripe import WebhookSignature
 from support import builders

@@ -6,11 +6,13 @@ A block stays as the page has it without ``--runs``, and where the last run left
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from soak.run import WHOLE
+from support.schedules import FAULTS
 
 from bench import page as bench_page
 from infra.local.paths import ROOT
@@ -20,7 +22,16 @@ __all__ = ["area", "bench_source", "counts", "planted", "run", "schedules", "soa
 FROM_RUNS: Final = "DOCS_FROM_RUNS"
 FIGURES: Final = ROOT / ".local" / "figures"
 COMMANDS: Final = ROOT / ".local" / "docs" / "commands.json"
-STORIES: Final = ("schedules", "spending_schedules", "hold_schedules", "checkout_schedules")
+STORIES: Final = {
+    "schedules": "purchases, refunds, disputes, captures, recovery",
+    "spending_schedules": "debits and holds, also after an expiry",
+    "hold_schedules": "short holds, long holds, and the sweep",
+    "checkout_schedules": "checkouts under one key",
+    "key_schedules": "debits and holds by keys with limits",
+    "lot_schedules": "two acts on an account with lots",
+    "crossing_schedules": "two writes that cross a threshold",
+    "charge_schedules": "an automatic charge beside another act",
+}
 
 
 def run(command: str) -> None:
@@ -93,22 +104,29 @@ def planted_text() -> str | None:
 
 
 def schedules_text() -> str | None:
-    """Return two tables, sums over all stories and the stories, or None without figures."""
-    found = {name: row for file in STORIES for name, row in (_figures(file) or {}).items()}
-    if not found:
+    """Return a row for each kind of story and their sum, or None if a kind has no figures."""
+    found = {kind: _figures(name) for name, kind in STORIES.items()}
+    if None in found.values():
         return None
-    total: dict[str, int] = {}
-    for row in found.values():
-        for what, count in row.items():
-            total[what] = total.get(what, 0) + count
-    lines = "".join(
-        f"| {name} | {row['schedules']} | {row['joined an earlier one']} |\n"
-        for name, row in found.items()
+    rows = {kind: _sums(stories) for kind, stories in found.items()}
+    rows["**all**"] = sum(rows.values(), Counter())
+    columns = ("stories", "schedules", "no fault", *FAULTS, "joined an earlier one")
+    head = (
+        f"| what happens at the same time | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}"
     )
-    sums = _table({"stories": len(found), **total})
-    return (
-        f"{sums}\n| story | followed to the end | joined an earlier one |\n|---|---|---|\n{lines}"
+    lines = (
+        f"| {kind} | {' | '.join(_shown(row[column]) for column in columns)} |"
+        for kind, row in rows.items()
     )
+    return "\n".join([head, *lines]) + "\n"
+
+
+def _sums(stories: Mapping[str, Mapping[str, int]]) -> Counter[str]:
+    """Return what all stories of a kind sum up to."""
+    total = Counter({"stories": len(stories)})
+    for row in stories.values():
+        total.update(row)
+    return total
 
 
 def soak_text() -> str | None:

@@ -7,9 +7,9 @@ from typing import Any, Final, NamedTuple
 from billing.books import Books
 from billing.cursors import is_key, opened, sealed
 from billing.errors import Item, NotDoneError
-from billing.quota import key_days, ledger
+from billing.quota import key_bookmarks, key_days, ledger
 from billing.quota.balance import Balance, read_account
-from billing.storage.dynamodb import PAGE_MAX, Page
+from billing.storage.reader import PAGE_MAX, Page
 
 BALANCE_MAX: Final = 2**53 - 1
 """The greatest integer that every reader of JSON carries exactly: RFC 8259, section 6."""
@@ -164,7 +164,7 @@ def _not_itemised(
     rest: dict[str, Any] = {"day": balance.use_day, "units": units}
     if balance.keys_changed:
         keys = key_days.not_itemised(
-            balance, key_days.read_uses(books.store, user_id)
+            balance, key_bookmarks.read_uses(books.store, user_id)
         )
         rest |= {"by_key": keys} if keys else {}
     return {"not_itemised": rest}

@@ -5,9 +5,9 @@ from typing import Any, Final
 from billing import cursors
 from billing.books import Books
 from billing.clock import from_epoch
+from billing.expiry import present
 from billing.lots.burning import Lots
 from billing.lots.listed import listed
-from billing.quota import present
 from billing.quota.balance import Expiry, Quota, read_account
 
 NEXT: Final = 1

@@ -7,11 +7,12 @@ from typing import Final
 from billing.books import Books
 from billing.clock import epoch, stamp
 from billing.errors import ConditionFailedError
+from billing.expiry import upkeep
 from billing.lots.burning import Lots
 from billing.lots.listed import shown
 from billing.lots.lot import MARKS, PREFIX, REMINDERS
 from billing.notices.notice import Notice, tell
-from billing.quota import lot_rows, upkeep
+from billing.quota import lot_changes
 
 TOLD_AT_ONCE: Final = 20
 """Lots that one transaction tells of: a row and an event each, beside those that it burns."""
@@ -50,7 +51,7 @@ def tell_of_expiry(books: Books, user_id: str) -> None:
             else lot
             for lot in holdings.lots
         )
-        change = lot_rows.change(holdings, after)
+        change = lot_changes.change(holdings, after)
         account = change.account(user_id, stamp(now), {}, (), is_booked=False)
         notices = [Notice("units.expiring", shown(lot)) for lot in soon]
         writes = tell(

@@ -16,7 +16,7 @@ from billing.errors import (
     RetryableError,
     StripeRefusedError,
 )
-from billing.quota.spending import Meter
+from billing.spending.meter import Meter
 from billing.telemetry import count, logger, metrics, report_refusal
 from billing.wiring import container
 from billing.wiring.container import connect, deadline, in_init

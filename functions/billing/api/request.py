@@ -9,44 +9,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 
+from billing.api.scopes import SCOPE, scopes, scopes_in
 from billing.errors import BillingError
 from billing.ids import USER_ID_CHARS_MAX
-from billing.money import UNITS_MAX
 
 BODY_BYTES_MAX: Final = 64 * 1024
 KEY_CHARS_MAX: Final = 255
 KEY: Final = "^[!-~]([ -~]*[!-~])?$"
 """An Idempotency-Key: printable ASCII. HTTP drops spaces at its ends."""
-TEXT: Final = (
-    r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$"
-)
-"""No control characters, and none that hide or reverse the text beside them.
-
-Python and every JSON Schema validator read this pattern alike.
-"""
 DIGITS_MAX: Final = 4
-SCOPE: Final = "quota.write"
-GRANT_SCOPE: Final = "quota.grant"
-"""Its own scope: a leaked token that spends cannot give units away."""
-
-
-def scopes(scope: str) -> frozenset[str]:
-    """Return a scope as template.yaml's routes ask for it.
-
-    It is bare, or behind the name of Cognito's resource server.
-    """
-    return frozenset({scope, f"topup/{scope}"})
-
-
-SCOPES: Final = scopes(SCOPE)
-_RFC_3339: Final = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)",
-    re.ASCII,
-)
-TIME_CHARS_MAX: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +87,7 @@ class Request:
         checks the scope as well, in the same two claims: ``scope`` (RFC 9068), ``scp`` (Okta,
         Entra).
         """
-        granted = _scopes(self.claims.get("scope")) | _scopes(
+        granted = scopes_in(self.claims.get("scope")) | scopes_in(
             self.claims.get("scp")
         )
         if scopes(scope).isdisjoint(granted):
@@ -205,112 +178,8 @@ class Request:
         return int(text)
 
 
-def whole(body: Mapping[str, Any], name: str, largest: int = UNITS_MAX) -> int:
-    """Return a value that is a whole number from 1 to ``largest``. Raises ``invalid_request``.
-
-    Numbers with a fraction, strings and booleans are refused.
-    """
-    value = body[name]
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int)
-        or not 1 <= value <= largest
-    ):
-        raise BillingError(
-            "invalid_request",
-            f"{name} must be a whole number from 1 to {largest}",
-        )
-    return value
-
-
-def whole_or_null(
-    body: Mapping[str, Any], name: str, least: int, largest: int
-) -> int | None:
-    """Return a member that is a whole number in these bounds, or null."""
-    value = body[name]
-    if value is None:
-        return None
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if not is_whole or not least <= value <= largest:
-        detail = (
-            f"{name} must be a whole number from {least} to {largest}, or null"
-        )
-        raise BillingError("invalid_request", detail)
-    return int(value)
-
-
-def flag(body: Mapping[str, Any], name: str) -> bool:
-    """Return a member that is true or false, False where it is not there.
-
-    Raises ``invalid_request``.
-    """
-    value = body.get(name, False)
-    if isinstance(value, bool):
-        return value
-    raise BillingError("invalid_request", f"{name} must be true or false")
-
-
-def text(body: Mapping[str, Any], name: str, longest: int) -> str:
-    """Return a value that is a string of 1 to ``longest`` characters.
-
-    Raises ``invalid_request``.
-    """
-    value = body[name]
-    if (
-        isinstance(value, str)
-        and len(value) <= longest
-        and _is_printable(value)
-    ):
-        return value
-    detail = f"{name} must be a text of 1 to {longest} printable characters"
-    raise BillingError("invalid_request", detail)
-
-
-def moment(body: Mapping[str, Any], name: str) -> datetime | None:
-    """Return a member that is a time, RFC 3339, or None for null or no such member.
-
-    Raises ``invalid_request``. https://www.rfc-editor.org/rfc/rfc3339#section-5.6
-    """
-    value = body.get(name)
-    if value is None:
-        return None
-    detail = f"{name} must be a time as RFC 3339 writes it, like 2030-01-02T03:04:05Z"
-    wrong = BillingError("invalid_request", detail)
-    if not isinstance(value, str) or len(value) > TIME_CHARS_MAX:
-        raise wrong
-    if not _RFC_3339.fullmatch(value):
-        raise wrong
-    try:
-        return datetime.fromisoformat(value.upper()).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise wrong from error
-
-
-def _is_printable(value: str) -> bool:
-    """Return whether DynamoDB and JSON can carry it.
-
-    JSON can escape half a surrogate pair alone.
-    """
-    has_surrogate = any("\ud800" <= char <= "\udfff" for char in value)
-    return bool(re.fullmatch(TEXT, value)) and not has_surrogate
-
-
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _scopes(claim: object) -> set[str]:
-    """Return the scopes in a claim: separated by spaces, or a list.
-
-    API Gateway passes a list as the text ``[a b]``.
-    """
-    if isinstance(claim, list):
-        return {scope for scope in claim if isinstance(scope, str)}
-    if not isinstance(claim, str):
-        return set()
-    if claim.startswith("[") and claim.endswith("]"):
-        claim = claim[1:-1]
-    return set(claim.split())
 
 
 def _texts(value: object) -> dict[str, str]:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from billing.books import Books
 from billing.buying.queries import find
 from billing.errors import BillingError
-from billing.payments import settlement
 from billing.payments.payment import Payment, Phase
+from billing.settlement import settlement
 from billing.stripe_api import objects
 from billing.stripe_api.claims import Ignored
-from billing.stripe_api.client import Gateway, StripeNotFoundError
+from billing.stripe_api.client import Gateway
+from billing.stripe_api.outcomes import StripeNotFoundError
 
 
 def confirm(

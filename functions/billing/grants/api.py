@@ -11,11 +11,14 @@ from billing.errors import (
     Item,
     OutcomeUnknownError,
 )
-from billing.grants.grant import Grant, GrantError, as_answer, book, grant_row
+from billing.expiry import upkeep
+from billing.grants.booking import book
+from billing.grants.grant import Grant, GrantError, grant_row
+from billing.grants.grant_answers import as_answer
 from billing.ids import digest
 from billing.lots import burning
 from billing.notices.notice import tell
-from billing.quota import lot_rows, upkeep
+from billing.quota import lot_changes
 from billing.quota.ledger import Entry
 from billing.storage.writes import Must, Write, absent, exists
 
@@ -91,7 +94,7 @@ def _take_back(
     user_id, now = kept["customer"], stamp(books.clock())
     holdings = upkeep.read_to_change(books, user_id, through=kept["lot"])
     taken = burning.void(holdings.lots, kept["lot"])
-    change = lot_rows.change(holdings, taken.lots)
+    change = lot_changes.change(holdings, taken.lots)
     units = taken.units
     noted = Write(
         "quotas",

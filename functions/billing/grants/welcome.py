@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple
 from billing.books import Books
 from billing.clock import day, epoch, epoch_after
 from billing.errors import BillingError, ConditionFailedError
-from billing.grants.grant import WELCOME, Grant, GrantError, book, welcome_row
-from billing.payments.plans import Welcome
+from billing.grants.booking import book
+from billing.grants.grant import WELCOME, Grant, GrantError, welcome_row
+from billing.payments.plan import Welcome
 from billing.storage.writes import Write, absent_or
 
 COUNTER_KEPT_SECONDS: Final = 30 * 24 * 3600
@@ -43,8 +44,9 @@ def claim(
     if welcome.needs_verified_email and not _is_verified(claims):
         detail = "verify your e-mail address first, then sign in again"
         raise BillingError("email_not_verified", detail)
+    grant, counted = _grant(books, user_id, welcome), _count(books, welcome)
     try:
-        book(books, _grant(books, user_id, welcome), (_count(books, welcome),))
+        booked = book(books, grant, (counted,))
     except (ConditionFailedError, GrantError) as refused:
         # a concurrent request of the same customer, or the last one of the day
         if answer := _find(books, user_id):
@@ -53,7 +55,9 @@ def claim(
             raise
         detail = "all free units of today are given; ask again tomorrow"
         raise BillingError("welcome_closed_today", detail) from refused
-    return Given(_find(books, user_id), is_new=True)
+    # "already": a concurrent request of the same customer was told so first
+    is_new = booked["status"] == "granted"
+    return Given(_find(books, user_id), is_new=is_new)
 
 
 def _find(books: Books, user_id: str) -> dict[str, Any]:

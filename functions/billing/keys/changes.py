@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 from billing.books import Books
 from billing.clock import day
 from billing.errors import BillingError, ConditionFailedError, NotDoneError
+from billing.expiry import present
 from billing.keys.counting import ID, count_from_now
 from billing.keys.figures import Key, show
 from billing.keys.limits import Limit
-from billing.quota import daily_usage, present
+from billing.quota import daily_usage
 from billing.quota.balance import Balance
-from billing.quota.key_days import (
+from billing.quota.key_bookmarks import (
     BUMP,
     Bookmark,
     Uses,
@@ -133,7 +134,7 @@ def _limit(
         "quotas",
         (seen.user_id, "quota"),
         add=BUMP,
-        must=(pin(seen.balance), exists(used(name))),
+        must=(pin(seen.balance),),
     )
     if new is None:
         account = account._replace(set={left(name): NO_LIMIT})

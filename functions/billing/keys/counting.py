@@ -13,7 +13,8 @@ from billing.errors import (
 )
 from billing.keys.limits import Limit
 from billing.quota.balance import Balance, read_account
-from billing.quota.key_days import BUMP, Bookmark, name_row, write_uses
+from billing.quota.key_bookmarks import BUMP, Bookmark, write_uses
+from billing.quota.key_totals import name_row
 from billing.quota.key_use import (
     NO_LIMIT,
     KeyLimitReachedError,

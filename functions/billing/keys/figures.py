@@ -9,8 +9,9 @@ from billing.answers import Count, Member, Time
 from billing.clock import day
 from billing.keys.limits import Limit
 from billing.quota.balance import Balance
-from billing.quota.key_days import Bookmark, Uses, left_today, used_in
+from billing.quota.key_bookmarks import Bookmark, Uses
 from billing.quota.key_use import name_of, used
+from billing.quota.key_windows import left_today, used_in
 
 LimitRemaining = Annotated[
     Count,

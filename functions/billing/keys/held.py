@@ -6,13 +6,13 @@ from billing.answers import Count
 from billing.books import Books
 from billing.clock import day
 from billing.errors import BillingError, Item
-from billing.keys.api_keys import Holder, holder
+from billing.expiry import present
 from billing.keys.figures import LimitRemaining, ResetsAt, remaining
+from billing.keys.holders import Holder, holder
 from billing.keys.limits import Limit
-from billing.quota import present
-from billing.quota.key_days import Bookmark, read_both
+from billing.quota.key_bookmarks import Bookmark, read_both
 from billing.quota.key_use import name_of
-from billing.quota.spending import Meter
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 
 

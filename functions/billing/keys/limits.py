@@ -9,7 +9,7 @@ from billing.answers import Member
 from billing.clock import stamp
 from billing.errors import BillingError
 from billing.money import UNITS_MAX
-from billing.quota.key_days import Per
+from billing.quota.key_bookmarks import Per
 
 PERS: tuple[Per, ...] = get_args(Per)
 

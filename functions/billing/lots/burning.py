@@ -82,7 +82,7 @@ def close_hold(
     rest = {key: units - used.get(key, 0) for key, units in parts.items()}
     by_key = {lot.key: lot for lot in lots}
     void = {key: n for key, n in rest.items() if n and by_key[key].is_void}
-    alive = {key: n for key, n in rest.items() if n and key not in void}
+    alive = {key: n for key, n in rest.items() if key not in void}
     paid = _from_first(sorted(alive.items()), debt)
     unpaid = {key: n - paid.get(key, 0) for key, n in alive.items()}
     expired = {

@@ -21,7 +21,7 @@ from billing.books import Books
 from billing.clock import epoch, stamp
 from billing.deadline import JITTER
 from billing.errors import ConditionFailedError, RetryableError
-from billing.notices.notice import DUE, Row
+from billing.notices.rows import DUE, Row
 from billing.storage.writes import Must, Write, equals
 
 WINDOW_SECONDS: Final = 72 * 3600

@@ -8,8 +8,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from billing.notices.delivery import Answer, Failed, Sent
-from billing.notices.notice import Row
 from billing.notices.outbox import AT_ONCE
+from billing.notices.rows import Row
 from billing.storage import aws_faults
 
 SOURCE: Final = "topup"

@@ -10,7 +10,7 @@ from billing.books import Books
 from billing.errors import AwsRefusedError, RetryableError
 from billing.notices import delivery
 from billing.notices.delivery import Outcome, Way
-from billing.notices.notice import Row
+from billing.notices.rows import Row
 from billing.storage.writes import KEY_NAMES
 
 AT_ONCE: Final = 50

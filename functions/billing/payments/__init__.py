@@ -1,1 +1,1 @@
-"""Purchases: plans, settlement of Stripe's events, refunds and disputes."""
+"""Purchases: plans, payments, what an event changes, refunds and disputes."""

@@ -1,1 +1,1 @@
-"""Manages a user's units: balance, ledger, debits and holds."""
+"""Keeps a user's units: balance, ledger, lots as stored, and what keys use."""

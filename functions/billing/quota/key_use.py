@@ -21,7 +21,8 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from billing.errors import Item
-from billing.quota.balance import Balance, Movement, is_counter
+from billing.quota.balance import Balance, is_counter
+from billing.quota.movement import Movement
 from billing.storage.writes import Must, absent, exists
 
 NAME_BYTES: Final = 3
@@ -120,8 +121,6 @@ def moved(balance: Balance, movement: Movement) -> Balance:
         for name, units in movement.add.items()
         if is_counter(name)
     }
-    if not changed:
-        return balance
     return replace(balance, keys={**balance.keys, **changed})
 
 

@@ -14,10 +14,11 @@ from billing.lots.burning import NOTHING, GivenBack, Lots, Parts
 from billing.lots.listed import shown
 from billing.lots.lot import EARLIER
 from billing.notices.notice import Notice
-from billing.quota import lot_rows
+from billing.quota import lot_changes
 from billing.quota.balance import Balance
 from billing.quota.ledger import Entry, expired_in_hold_id
-from billing.quota.lot_rows import NO_CHANGE, Change, Holdings
+from billing.quota.lot_changes import NO_CHANGE, Change
+from billing.quota.lot_rows import Holdings
 from billing.storage.writes import Must, Write
 
 PARTS_MAX: Final = 16
@@ -66,7 +67,7 @@ def name_no_lots(balance: Balance) -> tuple[Must, ...]:
 
     Empty for an account on which units can expire: those writes change lots, and pin them.
     """
-    return () if balance.lots_exact else (lot_rows.same("lots_exact", 0),)
+    return () if balance.lots_exact else (lot_changes.same("lots_exact", 0),)
 
 
 def place(holdings: Holdings, units: int) -> Placed:
@@ -83,7 +84,7 @@ def place(holdings: Holdings, units: int) -> Placed:
         )
         for lot in before
     )
-    return Placed(parts, lot_rows.change(holdings, after))
+    return Placed(parts, lot_changes.change(holdings, after))
 
 
 def how_many(rows: Sequence[Row]) -> int:
@@ -122,7 +123,7 @@ def close(
         debt = max(0, debt - given.back)
         back += given.back
         gone += given.gone
-    change = lot_rows.change(holdings, lots)
+    change = lot_changes.change(holdings, lots)
     if captured:
         used = change.add.get("lots_used", 0) + captured
         change = replace(change, add={**change.add, "lots_used": used})

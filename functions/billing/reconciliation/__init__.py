@@ -1,1 +1,1 @@
-"""Compares the books with Stripe, retries parked events, and audits and repairs the books."""
+"""Compares the books with Stripe, retries parked events, and sweeps expired holds."""

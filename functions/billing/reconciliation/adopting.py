@@ -10,16 +10,14 @@ from typing import Any, Final, Protocol
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import BillingError, NotDoneError
-from billing.reconciliation.compare import Comparison, look_at_purchase
+from billing.reconciliation.compare import look_at_purchase
+from billing.reconciliation.comparison import Comparison
 from billing.reconciliation.report import Report
 from billing.storage.keys import user_key
 from billing.stripe_api.claims import Ignored, claims_in
-from billing.stripe_api.client import (
-    Gateway,
-    StripeNotFoundError,
-    StripeServerError,
-)
+from billing.stripe_api.client import Gateway
 from billing.stripe_api.intents import is_automatic
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 
 LOOKED_BACK_SECONDS: Final = 35 * 24 * 3600
 """Tables are restored to a second within the last 35 days:

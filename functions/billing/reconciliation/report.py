@@ -3,7 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, assert_never
 
-from billing.payments.payment import Change, Field, Park, Payment
+from billing.payments.decision import Change, Field, Park
+from billing.payments.payment import Payment
 
 Kind = Literal[
     "missing_here",

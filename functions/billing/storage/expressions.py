@@ -1,7 +1,4 @@
-"""Translates writes into DynamoDB's expressions, with pynamodb, and values into its types.
-
-Numbers are integers only, so that no float can enter the books.
-"""
+"""Translates writes into DynamoDB's expressions, with pynamodb."""
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, reduce
@@ -18,11 +15,10 @@ from pynamodb.expressions.update import (
     Update,
 )
 
-from billing.errors import Item
+from billing.storage.values import encode
 from billing.storage.writes import Write
 
 SHAPES_MAX: Final = 256
-
 _COMPARE: Final = {
     "==": Path.__eq__,
     ">=": Path.__ge__,
@@ -122,48 +118,6 @@ def _shape(
         # pynamodb collects name -> placeholder, DynamoDB wants placeholder -> name
         {placeholder: int(number) for number, placeholder in names.items()},
     )
-
-
-def encode(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one line a type
-    """Return a Python value as a DynamoDB attribute value.
-
-    Raises TypeError for any type except str, bool, int, dict, list and a set of strings.
-    """
-    if isinstance(value, str):
-        return {"S": value}
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, int):
-        return {"N": str(value)}
-    if isinstance(value, Mapping):
-        return {"M": {name: encode(member) for name, member in value.items()}}
-    if isinstance(value, frozenset | set):
-        return {"SS": sorted(value)}
-    if isinstance(value, list | tuple):
-        return {"L": [encode(member) for member in value]}
-    if value is None:
-        return {"NULL": True}
-    kind = type(value).__name__
-    message = f"{kind} is not stored: books hold text, integers and collections of them"
-    raise TypeError(message)
-
-
-def decode(item: Mapping[str, Any]) -> Item:
-    """Return an item of DynamoDB as plain Python values."""
-    return {name: _decode(value) for name, value in item.items()}
-
-
-def _decode(value: Mapping[str, Any]) -> Any:
-    ((kind, content),) = value.items()
-    if kind == "N":
-        return int(content)
-    if kind == "M":
-        return decode(content)
-    if kind == "L":
-        return [_decode(member) for member in content]
-    if kind == "SS":
-        return frozenset(content)
-    return None if kind == "NULL" else content
 
 
 def _condition(

@@ -10,12 +10,9 @@ from billing.facts import DisputeFact, RefundsFact, SessionFact, SessionKind
 from billing.settings import Ours
 from billing.stripe_api import intents
 from billing.stripe_api.claims import Ignored
-from billing.stripe_api.events import (
-    PAID,
-    dispute_fact,
-    refunds_by_id,
-    session_fact,
-)
+from billing.stripe_api.disputes import dispute_fact
+from billing.stripe_api.refunds import refunds_by_id
+from billing.stripe_api.sessions import PAID, session_fact
 
 FAILED: Final = ("requires_payment_method", "canceled")
 """The states of a payment intent whose delayed payment has failed.

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from billing.payments.payment import Payment
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.storage.keys import TOP_UP
 from billing.storage.writes import Must, Write, absent_or, equals
 from billing.top_up.charge import CARD_SECONDS, Charge, Reason

@@ -11,7 +11,7 @@ from billing.settings import Ours
 from billing.stripe_api import intents, objects
 from billing.stripe_api.cards import CardDeclinedError
 from billing.stripe_api.claims import Ignored, claims_in, metadata
-from billing.stripe_api.client import StripeNotFoundError, StripeServerError
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from billing.top_up.charge import (
     KEY_SECONDS,
     Answer,

@@ -73,7 +73,7 @@ def _events(
 ) -> Iterator[Write]:
     """Yield the rows of ``top_up.failed`` and ``top_up.off``: the one place where they go out.
 
-    A dispute or refund tells its own (billing.payments.automatic).
+    A dispute or refund tells its own (billing.settlement.automatic).
     """
     notices = tuple(told_by(before, after))
     if not notices or not books.telling.is_on:

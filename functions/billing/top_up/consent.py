@@ -17,9 +17,9 @@ from billing.errors import (
     OutcomeUnknownError,
     StripeRefusedError,
 )
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.stripe_api.cards import SavedCards
-from billing.stripe_api.client import StripeNotFoundError, StripeServerError
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from billing.top_up import customers
 from billing.top_up.agreement import (
     FROZEN,

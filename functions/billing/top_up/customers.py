@@ -13,7 +13,7 @@ from billing.ids import digest, new_id
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, absent, equals
 from billing.stripe_api.cards import SavedCards
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 
 ROW: Final = "customer"
 

@@ -11,7 +11,7 @@ from typing import Final
 from billing.clock import epoch, stamp
 from billing.ids import new_id
 from billing.payments.payment import Payment
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, absent, creates, exists
 from billing.top_up.agreement import (

@@ -11,10 +11,11 @@ from typing import Literal, assert_never
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import ConditionFailedError, OutcomeUnknownError
-from billing.payments import plans, settlement
+from billing.payments import plans
 from billing.payments.payment import Payment, Phase
-from billing.quota import debits
 from billing.quota.balance import read_account
+from billing.settlement import settlement
+from billing.spending import debits
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, exists
 from billing.top_up import agreement as agreements
@@ -116,8 +117,7 @@ def _open_if_low(job: Job, agreement: Agreement) -> Agreement | None:
         return _look_later(books, agreement)
     plan = plans.catalogue().get(agreement.plan)
     found = opening(agreement, plan, now)
-    if found.writes:
-        commit(books, agreement, found.after, found.writes)
+    commit(books, agreement, found.after, found.writes)
     return None if found.charge else found.after
 
 
@@ -127,7 +127,7 @@ def _look_later(books: Books, agreement: Agreement) -> Agreement:
     The write that crosses ``when_below`` judges the stored balance: there is none to come from it.
     """
     after = replace(agreement, due=epoch(books.clock()) + BETWEEN_SECONDS)
-    commit(books, agreement, after, (change(agreement, after),))
+    books.store.commit(change(agreement, after))
     return after
 
 
@@ -135,7 +135,7 @@ def _leave_index(books: Books, agreement: Agreement) -> Agreement:
     if not agreement.due:
         return agreement
     after = replace(agreement, due=0)
-    commit(books, agreement, after, (change(agreement, after),))
+    books.store.commit(change(agreement, after))
     return after
 
 
@@ -162,9 +162,8 @@ def _begin(
     counted = {**agreement.tries, agreement.card.counted_as: (*tries, now)}
     after = replace(agreement, charge=begun, due=begun.due, tries=counted)
     payments_row = _payment_check(agreement.user_id, charge)
-    commit(books, agreement, after, (change(agreement, after), payments_row))
-    stored = replace(after, version=agreement.version + 1)
-    return _record(job, stored, job.asker.send(payment, begun, now))
+    books.store.commit(change(agreement, after), payments_row)
+    return _record(job, after, job.asker.send(payment, begun, now))
 
 
 def _ask(
@@ -180,9 +179,8 @@ def _ask(
         return close(job.books, agreement, None, "record_lost")
     later = charges.put_off(charge, now)
     after = replace(agreement, charge=later, due=later.due)
-    commit(job.books, agreement, after, (change(agreement, after),))
-    stored = replace(after, version=agreement.version + 1)
-    return _record(job, stored, ask(payment, later, now))
+    job.books.store.commit(change(agreement, after))
+    return _record(job, after, ask(payment, later, now))
 
 
 def _record(job: Job, asked: Agreement, word: Word) -> Agreement | None:

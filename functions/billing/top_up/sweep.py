@@ -7,7 +7,7 @@ from typing import Final, Literal
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import AwsRefusedError, BillingError, RetryableError
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from billing.top_up import runner
 from billing.top_up.runner import Job
 

@@ -14,7 +14,7 @@ from billing.notices import address, http_post, signing
 from billing.notices.address import AddressError
 from billing.notices.delivery import Answer, Failed, Way
 from billing.notices.event_bus import EventBus
-from billing.notices.notice import Row
+from billing.notices.rows import Row
 from billing.storage.dynamodb import Store
 from billing.wiring import container
 from billing.wiring.container import settings

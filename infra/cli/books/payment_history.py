@@ -5,11 +5,14 @@ from typing import Any, Final, assert_never
 
 from billing.books import Books
 from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact, from_item
-from billing.payments import parking
-from billing.payments.payment import Already, Change, Park, Payment, decide
+from billing.parked import records
+from billing.payments.deciding import decide
+from billing.payments.decision import Already, Change, Park
+from billing.payments.payment import Payment
 from billing.stripe_api import objects
 from billing.stripe_api.claims import Ignored
-from billing.stripe_api.client import Gateway, StripeNotFoundError
+from billing.stripe_api.client import Gateway
+from billing.stripe_api.outcomes import StripeNotFoundError
 
 SESSION_MEMBERS: Final = ("id", "status", "payment_status", "amount_total", "currency")
 REVERSAL_MEMBERS: Final = ("id", "amount", "status")
@@ -38,12 +41,12 @@ def history(books: Books, payment: Payment, intent: str) -> dict[str, Any]:
     intents = {intent, payment.payment_intent} - {""}
     parked = [
         row.as_answer()
-        for row in parking.all_parked(books)
+        for row in records.all_parked(books)
         if _is_about(row.fact, payment, intents)
     ]
     dropped = [
         row
-        for row in parking.all_dropped(books)
+        for row in records.all_dropped(books)
         if _is_about(from_item(row["fact"]), payment, intents)
     ]
     return {

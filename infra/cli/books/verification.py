@@ -6,14 +6,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
 
+from billing.audit.readings import TABLES, disagreeing_payments, settled_tally
+from billing.audit.tallies import Tallies
+from billing.audit.tally import Difference
 from billing.books import Books
-from billing.reconciliation.audit import (
-    TABLES,
-    Difference,
-    Tallies,
-    disagreeing_payments,
-    settled_tally,
-)
 from billing.storage.writes import Table
 from rich.console import RenderableType
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from billing.clock import epoch, to_epoch
-from billing.payments import parking
-from billing.reconciliation.run import LAST
+from billing.parked.records import all_parked
+from billing.reconciliation.job import LAST
 
 from infra.cli.checks.findings import NEW_SECONDS, Finding, Patient
 
@@ -18,7 +18,7 @@ RECONCILED_SECONDS_MAX: Final = NEW_SECONDS
 
 def parked(patient: Patient) -> Iterator[Finding]:
     """Check that no parked event waits for an operator or has been parked too long."""
-    records = list(parking.all_parked(patient.books))
+    records = list(all_parked(patient.books))
     for_operator = Counter(row.kind for row in records if row.waits_for_operator)
     oldest = min((row.parked_epoch for row in records), default=0)
     age = epoch(patient.books.clock()) - oldest if oldest else 0

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from billing.stripe_api.client import API_VERSION
+from billing.stripe_api.connection import API_VERSION
 from billing.stripe_api.events import SUBSCRIBED
 
 from infra.cli.checks.deliveries import check_any_secret

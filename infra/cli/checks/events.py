@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from billing.clock import epoch
-from billing.notices.notice import PING, PING_ACCOUNT, new_row
+from billing.notices.rows import PING, PING_ACCOUNT, new_row
 from billing.notices.signing import secrets_in
 
 from infra.cli.checks.findings import Finding, Patient

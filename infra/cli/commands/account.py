@@ -11,13 +11,14 @@ from billing.buying import queries
 from billing.clock import epoch, from_epoch
 from billing.keys import api_keys
 from billing.keys.figures import Key
-from billing.quota import debits
+from billing.spending import debits
 from billing.top_up import runner
 from billing.top_up.agreement import month_of
 from rich.console import RenderableType
 
-from infra.cli.command import Operator, command
+from infra.cli.command import command
 from infra.cli.errors import check_user
+from infra.cli.operator import Operator
 from infra.cli.output import facts, table
 
 LINES_SHOWN: Final = 10

@@ -7,12 +7,13 @@ from typing import Annotated, Any, Final
 import httpx
 import stripe
 import typer
-from billing.stripe_api.client import API_VERSION
+from billing.stripe_api.connection import API_VERSION
 
 from infra.cli.checks.stripe import KEY
-from infra.cli.command import AGAIN, DryRun, Operator, Yes, command
+from infra.cli.command import DryRun, Yes, command
 from infra.cli.commands import doctor
 from infra.cli.errors import FINE, FOUND_SOMETHING, OperatorError, unreachable, usage
+from infra.cli.operator import Operator
 from infra.cli.stripe.account import SECONDS_MAX, AccountAtStripe, KeyRefusedError
 from infra.cli.stripe.endpoint_plan import Plan, plan
 from infra.cli.stripe.endpoint_settings import Wanted
@@ -20,6 +21,7 @@ from infra.cli.stripe.endpoints import Endpoints
 from infra.cli.stripe.probe_delivery import probe_delivery
 from infra.cli.stripe.stored_secrets import Kept
 from infra.cli.target import TargetStack
+from infra.cli.troubles import AGAIN
 
 VARIABLE: Final = "STRIPE_API_KEY"
 """The Stripe CLI's own name for it: https://docs.stripe.com/cli/api_keys."""

@@ -12,8 +12,9 @@ from rich.console import RenderableType
 from infra.cli.checks import aws, books, events, selling, stripe, tables
 from infra.cli.checks.endpoints import endpoints
 from infra.cli.checks.findings import Finding, Patient
-from infra.cli.command import Operator, command
+from infra.cli.command import command
 from infra.cli.errors import FINE, FOUND_SOMETHING, UNREACHABLE
+from infra.cli.operator import Operator
 from infra.cli.output import table
 from infra.cli.stripe.account import AccountAtStripe, KeyRefusedError
 from infra.cli.target import TargetStack

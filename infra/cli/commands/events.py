@@ -8,10 +8,11 @@ from billing.books import Books
 from billing.clock import from_epoch
 from billing.errors import Item
 from billing.notices import delivery
-from billing.notices.notice import Row
+from billing.notices.rows import Row
 
-from infra.cli.command import DryRun, Operator, Yes, command
+from infra.cli.command import DryRun, Yes, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, check_user, not_found
+from infra.cli.operator import Operator
 from infra.cli.output import facts, table
 
 Choice = Literal["pending", "delivered", "dead"]

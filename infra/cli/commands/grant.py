@@ -5,12 +5,14 @@ from typing import Annotated, Any, assert_never
 import typer
 from billing.books import Books
 from billing.errors import RetryableError
-from billing.grants.grant import Grant, GrantError, book, find_booked, left_after
+from billing.grants.booking import book, find_booked, left_after
+from billing.grants.grant import Grant, GrantError
 from billing.ids import new_id
-from billing.quota import debits
+from billing.spending import debits
 
-from infra.cli.command import DryRun, Operator, Yes, command
+from infra.cli.command import DryRun, Yes, command
 from infra.cli.errors import FOUND_SOMETHING, OperatorError, not_found, unreachable, usage
+from infra.cli.operator import Operator
 from infra.cli.output import facts
 
 

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from billing.api.request import moment
+from billing.api.members import moment
 from billing.books import Books
 from billing.errors import BillingError, RetryableError
 from billing.grants.api import expiry_of
-from billing.grants.grant import Grant, GrantError, book, check_id, find_booked
+from billing.grants.booking import book, check_id, find_booked
+from billing.grants.grant import Grant, GrantError
 
-from infra.cli.command import DryRun, Operator, Yes, command
+from infra.cli.command import DryRun, Yes, command
 from infra.cli.errors import OperatorError, unreachable, usage
+from infra.cli.operator import Operator
 from infra.cli.output import facts
 
 COLUMNS: Final = ("user", "units", "expires_at", "id")

@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from billing.reconciliation import repair as mending
-from billing.reconciliation.run import Run
+from billing.audit.repair import repair_account
+from billing.reconciliation.job import Run
 
 from infra.cli.books.ledger_export import FORMATS, export_entries
 from infra.cli.books.verification import PAYMENTS_NAMED_MAX, Verdict, examine
-from infra.cli.command import DryRun, Operator, Yes, command
+from infra.cli.command import DryRun, Yes, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, usage
+from infra.cli.operator import Operator
 from infra.cli.output import table
 
 SEGMENTS_MAX: Final = 64
@@ -114,9 +115,6 @@ def _repair(
     acts = []
     with operator.output.progress("repairing", len(users)) as bar:
         for user_id in users:
-            acts += [
-                {"user_id": user_id, "act": act}
-                for act in mending.repair_account(job, user_id).acts
-            ]
+            acts += [{"user_id": user_id, "act": act} for act in repair_account(job, user_id).acts]
             bar()
     return acts

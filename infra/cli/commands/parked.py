@@ -7,13 +7,14 @@ import typer
 from billing.books import Books
 from billing.clock import from_epoch
 from billing.facts import to_item
-from billing.payments import parking
-from billing.payments.parking import Parked
+from billing.parked import dropping
+from billing.parked.records import Parked, all_dropped, all_parked, find
 from billing.reconciliation import retry_parked
 from billing.stripe_api.client import Gateway
 
-from infra.cli.command import AsJson, DryRun, Operator, Profile, Region, Stack, Yes, command
+from infra.cli.command import AsJson, DryRun, Profile, Region, Stack, Yes, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, not_found, usage
+from infra.cli.operator import Operator
 from infra.cli.output import Bar, facts, table
 from infra.cli.previews import preview
 
@@ -73,7 +74,7 @@ def show_all(
         _show_dropped(operator, limit)
         return FINE
     with operator.output.progress("reading") as bar:
-        records = list(_counted(parking.all_parked(operator.books), bar))
+        records = list(_counted(all_parked(operator.books), bar))
     rows = [record.as_answer() | {"next_try": _when(record)} for record in records]
     cells = [[row[name] for name in PARKED] for row in rows[:limit]]
     shown = table(_headed(len(rows), limit, "parked events"), PARKED, cells)
@@ -125,7 +126,7 @@ def drop(
     question = f"drop {record.fact.type} {name} for good?"
     if not dry_run and operator.output.ask(question, yes=yes):
         operator.books.store.deadline.begin()
-        parking.drop(operator.books, record, reason)
+        dropping.drop(operator.books, record, reason)
         answer |= {"status": "dropped"}
     operator.output.show(answer, facts(f"Parked {name}", answer))
 
@@ -144,7 +145,7 @@ def _refuse_misplaced(context: typer.Context) -> None:
 
 
 def _show_dropped(operator: Operator, limit: int) -> None:
-    rows = list(parking.all_dropped(operator.books))
+    rows = list(all_dropped(operator.books))
     cells = [[row[name] for name in DROPPED] for row in rows[:limit]]
     shown = table(_headed(len(rows), limit, "dropped events"), DROPPED, cells)
     operator.output.show({"dropped": rows[:limit], "count": len(rows)}, shown)
@@ -172,7 +173,7 @@ def retried(books: Books, gateway: Gateway, record: Parked) -> dict[str, Any]:
 
     if status := retry_parked.try_again(books, gateway, record, keep):
         return {"status": status}
-    left = parking.find(books, record.name)
+    left = find(books, record.name)
     answer = {"status": "parked", "why": left.why if left else record.why}
     if troubles:
         answer["trouble"] = troubles[0]
@@ -180,7 +181,7 @@ def retried(books: Books, gateway: Gateway, record: Parked) -> dict[str, Any]:
 
 
 def _find(operator: Operator, name: str) -> Parked:
-    for record in parking.all_parked(operator.books):
+    for record in all_parked(operator.books):
         if name in (record.fact.fact_id, record.name):
             return record
     raise not_found(f"{name} is not parked", "`topup parked list` shows what is")

@@ -7,13 +7,14 @@ import typer
 from billing.errors import BillingError, Item
 from billing.money import decimal_string
 from billing.payments.payment import Payment, PaymentStatus
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from rich.console import RenderableType
 
 from infra.cli.books.find_payment import find, newest
 from infra.cli.books.payment_history import DROPPED, LEDGER, SETTLED, at_stripe, history
-from infra.cli.command import Operator, command
+from infra.cli.command import command
 from infra.cli.errors import FINE, FOUND_SOMETHING, UNREACHABLE, usage
+from infra.cli.operator import Operator
 from infra.cli.output import facts, table
 
 LIMIT_MAX: Final = 10_000

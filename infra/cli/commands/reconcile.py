@@ -6,11 +6,12 @@ from typing import Annotated, Final
 import typer
 from billing.clock import epoch
 from billing.reconciliation import run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 
-from infra.cli.command import DryRun, Operator, Yes, command
+from infra.cli.command import DryRun, Yes, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, UNREACHABLE, usage
+from infra.cli.operator import Operator
 from infra.cli.output import Bar, table
 
 SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.stripe_api import events
 from billing.stripe_api.claims import Ignored
 
-from infra.cli.command import DryRun, Operator, Yes, command
+from infra.cli.command import DryRun, Yes, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, usage
+from infra.cli.operator import Operator
 from infra.cli.output import Bar, table
 from infra.cli.previews import preview
 

@@ -13,8 +13,9 @@ from billing.clock import epoch
 from billing.errors import ConditionFailedError
 from billing.storage.writes import Write, absent_or
 
-from infra.cli.command import DryRun, Operator, Yes, command
+from infra.cli.command import DryRun, Yes, command
 from infra.cli.errors import FINE, not_found
+from infra.cli.operator import Operator
 from infra.cli.output import table
 from infra.cli.restore.restoration import STEPS, Restoration, restore_all
 from infra.cli.restore.restore_time import Window, moment, restored_name, suffix, written

@@ -8,8 +8,9 @@ import typer
 from billing.clock import epoch, utc_now
 from billing.settings import TABLE_VARIABLES
 
-from infra.cli.command import DryRun, Operator, Yes, command
+from infra.cli.command import DryRun, Yes, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, not_found, usage
+from infra.cli.operator import Operator
 from infra.cli.output import table
 from infra.cli.restore.restoration import Restoration
 from infra.cli.restore.restore_time import FORM, LATEST, moment, suffix

@@ -18,7 +18,8 @@ from botocore.exceptions import ClientError
 from rich.console import Group, RenderableType
 from rich.live import Live
 
-from infra.cli.command import Operator, command
+from infra.cli.command import command
+from infra.cli.operator import Operator
 from infra.cli.output import table
 from infra.cli.target import TargetStack
 
@@ -57,7 +58,10 @@ def register(app: typer.Typer) -> None:
         every: Annotated[
             int, typer.Option("--every", min=1, max=3600, help="Seconds between two readings.")
         ] = 5,
-        once: Annotated[bool, typer.Option("--once", help="Read once and end.")] = False,  # noqa: FBT002 - Typer's own way to declare a flag
+        # FBT002: it is Typer's own way to declare a flag.
+        once: Annotated[  # noqa: FBT002
+            bool, typer.Option("--once", help="Read once and end.")
+        ] = False,
     ) -> None:
         """Watch settlements, refusals, parked events and errors, minute by minute.
 

@@ -7,13 +7,13 @@ from typing import Final
 
 from billing.books import Books
 from billing.errors import BillingError
-from billing.keys import api_keys
+from billing.keys import revocation
 
 from infra.cli.restore.restoration import describe
 from infra.cli.target import TargetStack
 
 PREFIX: Final = "key#"
-"""The rows that look up a presented key: functions/billing/keys/api_keys.py."""
+"""The rows that look up a presented key: functions/billing/keys/holders.py."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,7 +42,7 @@ def revoke_again(new: TargetStack, found: list[Revived]) -> None:
     for key in found:
         books.store.deadline.begin()
         with suppress(BillingError):
-            api_keys.revoke(books, key.user_id, key.key_id)
+            revocation.revoke(books, key.user_id, key.key_id)
 
 
 def _live(books: Books) -> Iterator[Revived]:

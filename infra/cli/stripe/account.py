@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 import httpx
-from billing.stripe_api.client import API_VERSION
+from billing.stripe_api.connection import API_VERSION
 
 SECONDS_MAX: Final = 10
 PAGES_MAX: Final = 10

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from billing.stripe_api.client import API_VERSION
+from billing.stripe_api.connection import API_VERSION
 from billing.stripe_api.events import SUBSCRIBED
 
 from infra.cli.stripe.endpoint_settings import DEPLOYMENT, MARK, Wanted

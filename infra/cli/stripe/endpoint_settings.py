@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from billing.stripe_api.client import API_VERSION
+from billing.stripe_api.connection import API_VERSION
 from billing.stripe_api.events import SUBSCRIBED
 
 MARK: Final = "topup_webhook_url"

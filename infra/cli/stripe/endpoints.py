@@ -43,7 +43,8 @@ class Endpoints:
         """
         since = todo.since
         if todo.make:
-            made = self.client.v1.webhook_endpoints.create(wanted.of_new())  # type: ignore[arg-type] # the SDK wants its TypedDict
+            make = self.client.v1.webhook_endpoints.create
+            made = make(wanted.of_new())  # type: ignore[arg-type] # the SDK wants its TypedDict
             self.keep(kept.with_first(made.id, str(made.secret)).text())
             since = self._change(made.id, {"enabled_events": list(SUBSCRIBED)}) or since
         if todo.change:
@@ -62,7 +63,8 @@ class Endpoints:
         if "enabled_events" in changes:
             since = self.account.stripes_time() + MARGIN_SECONDS
             noted = {"metadata": {**changes.get("metadata", {}), SINCE: str(since)}}
-        self.client.v1.webhook_endpoints.update(name, {**changes, **noted})  # type: ignore[arg-type] # see above
+        update = self.client.v1.webhook_endpoints.update
+        update(name, {**changes, **noted})  # type: ignore[arg-type] # the SDK wants its TypedDict
         return since
 
     def _has_pending(self, since: int) -> bool:

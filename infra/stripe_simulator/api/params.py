@@ -101,7 +101,8 @@ def _strict(hint: Any) -> Any:
         return _strict_dict(hint)
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return Union[tuple(_strict(member) for member in _members(inner))]  # noqa: UP007 - the members are known at run time only
+        # UP007: the members are known at run time only.
+        return Union[tuple(_strict(member) for member in _members(inner))]  # noqa: UP007
     if origin in (NotRequired, Required, list, dict):
         members = tuple(_strict(member) for member in inner)
         return origin[members if len(members) > 1 else members[0]]

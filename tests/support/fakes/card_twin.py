@@ -10,7 +10,7 @@ from typing import Any
 
 from billing.errors import BillingError, StripeRefusedError
 from billing.stripe_api.cards import CardDeclinedError
-from billing.stripe_api.client import StripeNotFoundError, StripeServerError
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from support import builders
 from support.fakes.stripe_twin import Stripe
 

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from billing.deadline import Deadline
 from billing.errors import ConditionFailedError, Item
-from billing.storage.dynamodb import WRITES_MAX, Page
+from billing.storage.dynamodb import WRITES_MAX
+from billing.storage.reader import Page
 from billing.storage.writes import KEY_NAMES, Must, Table, Write
 from support.deadlines import PausedDeadline
 

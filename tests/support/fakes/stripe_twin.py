@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from billing.payments.payment import Payment
-from billing.stripe_api.client import StripeNotFoundError, StripeServerError
 from billing.stripe_api.objects import intent_of
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from support import builders
 
 

@@ -9,10 +9,10 @@ from billing.account import history
 from billing.books import Books
 from billing.deadline import Deadline
 from billing.errors import BillingError, NotDoneError
-from billing.payments import settlement
-from billing.quota import debits
-from billing.quota.spending import Meter
-from billing.storage.dynamodb import Page
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.spending.meter import Meter
+from billing.storage.reader import Page
 from hypothesis import given
 from hypothesis import strategies as st
 from support import builders

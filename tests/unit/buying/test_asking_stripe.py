@@ -7,12 +7,12 @@ from billing.books import Books
 from billing.buying import confirmation
 from billing.clock import epoch
 from billing.errors import BillingError
-from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.quota import debits
+from billing.settlement import settlement
+from billing.spending import debits
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
-from billing.stripe_api.client import StripeNotFoundError
+from billing.stripe_api.outcomes import StripeNotFoundError
 from support import builders
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore

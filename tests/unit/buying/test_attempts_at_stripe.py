@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.buying import checkout
-from billing.buying.checkout import Shop
+from billing.buying.session_params import Shop
 from billing.errors import BillingError
 from billing.payments.plans import catalogue
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from support import builders
 from support.builders import SHOP
 from support.fakes.memory_store import MemoryStore

@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.buying import checkout
+from billing.buying import checkout, sessions
 from billing.errors import BillingError, Item, OutcomeUnknownError
-from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
-from billing.quota import debits
+from billing.settlement import settlement
+from billing.spending import debits
 from billing.storage.keys import user_key
 from billing.storage.writes import Table, Write
-from billing.stripe_api.client import StripeNotFoundError, StripeServerError
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from support import builders
 from support.builders import SHOP, fact
 from support.fakes.memory_store import MemoryStore
@@ -151,7 +151,7 @@ def test_a_session_whose_answer_was_lost_is_found_again(books: Books, stripe: St
 
 def test_a_fault_of_stripe_is_not_replayed_for_ever(books: Books, stripe: Stripe) -> None:
     """Stripe stores a 5xx under its key: the next attempt has another."""
-    stripe.fails_next = checkout.FAULTS_MAX
+    stripe.fails_next = sessions.FAULTS_MAX
     with pytest.raises(BillingError, match="stripe_unavailable"):
         _buy(books, stripe, "k")
     assert _buy(books, stripe, "k")["session_id"] == "cs_1"

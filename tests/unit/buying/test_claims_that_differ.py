@@ -4,10 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from billing.buying import checkout
+from billing.buying import checkout, orders
 from billing.errors import ConditionFailedError
 from billing.facts import DeclinedFact
-from billing.payments.payment import Already, Change, Park, Payment, decide
+from billing.payments.deciding import decide
+from billing.payments.decision import Already, Change, Park
+from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.payments.reversals import Reversals
 from support import builders
@@ -76,7 +78,7 @@ def test_a_payment_id_that_is_taken_is_a_fault_and_no_repeat(
 ) -> None:
     """Nothing stands under the caller's key, so nothing is replayed."""
     books = builders.books_on(MemoryStore())
-    monkeypatch.setattr(checkout, "new_id", lambda *_: "pay_1")
+    monkeypatch.setattr(orders, "new_id", lambda *_: "pay_1")
     pending(books, payment_id="pay_1")
     plan, gateway = catalogue()["starter"], None
     with pytest.raises(ConditionFailedError):

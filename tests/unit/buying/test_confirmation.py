@@ -7,9 +7,9 @@ from billing.books import Books
 from billing.buying import confirmation
 from billing.clock import epoch
 from billing.errors import BillingError
-from billing.payments import settlement
-from billing.quota import spending
-from billing.stripe_api.client import StripeNotFoundError
+from billing.settlement import settlement
+from billing.spending import memory
+from billing.stripe_api.outcomes import StripeNotFoundError
 from support import builders
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -19,7 +19,7 @@ from support.fakes.stripe_twin import Stripe
 @pytest.fixture
 def books(clock: Clock) -> Books:
     """Nothing was sold. What is used before money goes back is written off."""
-    spending._seen.clear()
+    memory._seen.clear()
     return builders.books_on(MemoryStore(), "write_off", clock)
 
 

@@ -8,8 +8,8 @@ from billing import cursors
 from billing.books import Books
 from billing.buying import queries
 from billing.errors import BillingError
-from billing.payments import settlement
 from billing.payments.payment import Payment
+from billing.settlement import settlement
 from billing.storage.dynamodb import Store
 from billing.storage.writes import KEY_NAMES
 from support import builders

@@ -7,10 +7,10 @@ import pytest
 from billing.books import Books
 from billing.buying import checkout
 from billing.errors import BillingError, OutcomeUnknownError, StripeRefusedError
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from support.builders import SHOP, Clock, books_on
 from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_sessions import Sessions

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from billing.buying import checkout
-from billing.buying.checkout import Customer, Shop
+from billing.buying.session_params import Shop
+from billing.buying.sessions import Customer
 from billing.errors import BillingError
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from support.builders import SHOP, books_on
 from support.fakes.stripe_sessions import Sessions
 from support.transcripts import Recorder, Still, transcript

@@ -3,13 +3,15 @@ from datetime import timedelta
 
 import pytest
 from billing.account import history
+from billing.audit.readings import settled_tally
 from billing.books import Books
 from billing.errors import ConditionFailedError
-from billing.grants.grant import Grant, GrantError, book
-from billing.payments import settlement
-from billing.quota import debits, holds
-from billing.quota.spending import Meter
-from billing.reconciliation.audit import settled_tally
+from billing.grants.booking import book
+from billing.grants.grant import Grant, GrantError
+from billing.holds import placing
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.storage.writes import Write
 from support import builders
 from support.fakes.memory_store import MemoryStore
@@ -79,7 +81,7 @@ def test_units_are_taken_back_but_never_below_what_is_there(books: Books) -> Non
 def test_an_expired_hold_is_there_to_be_taken(books: Books) -> None:
     """It counts as given back from its time on."""
     book(books, Grant("T-1", "alice", 50, "why"))
-    holds.place(Meter(books, ""), "alice", 50, 60)
+    placing.place(Meter(books, ""), "alice", 50, 60)
     books.clock.now += timedelta(seconds=61)  # type: ignore[attr-defined]
     assert book(books, Grant("T-2", "alice", -50, "all"))["remaining"] == 0
     assert _balances(books, "alice")

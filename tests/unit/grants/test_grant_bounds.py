@@ -3,7 +3,8 @@
 from typing import Any, Final
 
 import pytest
-from billing.grants.grant import Grant, GrantError, book, find_booked
+from billing.grants.booking import book, find_booked
+from billing.grants.grant import Grant, GrantError
 from support import builders
 from support.fakes.memory_store import MemoryStore
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from billing.errors import BillingError, NotDoneError
 from billing.grants import welcome
-from billing.payments.plans import Welcome
+from billing.payments.plan import Welcome
 from billing.storage.writes import Write
 from support import builders
 from support.fakes.memory_store import MemoryStore

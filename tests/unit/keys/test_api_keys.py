@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from billing.books import Books
 from billing.errors import BillingError, Item
-from billing.keys import api_keys
-from billing.keys.api_keys import Holder
+from billing.keys import api_keys, holders, live_count, revocation
+from billing.keys.holders import Holder
 from billing.storage.writes import Write
 from support import builders
 from support.fakes.memory_store import MemoryStore
@@ -22,23 +22,23 @@ def test_a_key_opens_its_owners_account_and_no_other(books: Books) -> None:
     """One letter of the secret changed: nobody's. Another stage: nobody's."""
     made = api_keys.create(books, "alice", "dev", "laptop")
     key = made.key
-    assert api_keys.holder(books, "dev", key) == Holder("alice", made.key_id)
-    assert api_keys.holder(books, "dev", key[:-1] + ("B" if key[-1] == "A" else "A")) is None
-    assert api_keys.holder(books, "prod", key) is None
+    assert holders.holder(books, "dev", key) == Holder("alice", made.key_id)
+    assert holders.holder(books, "dev", key[:-1] + ("B" if key[-1] == "A" else "A")) is None
+    assert holders.holder(books, "prod", key) is None
 
 
 def test_a_revoked_key_works_nowhere(books: Books) -> None:
     made = api_keys.create(books, "alice", "dev", "laptop")
-    api_keys.revoke(books, "alice", made.key_id)
-    assert api_keys.holder(books, "dev", made.key) is None
+    revocation.revoke(books, "alice", made.key_id)
+    assert holders.holder(books, "dev", made.key) is None
     assert api_keys.list_all(books, "alice") == []
 
 
 def test_a_user_cannot_revoke_another_users_key(books: Books) -> None:
     made = api_keys.create(books, "alice", "dev", "laptop")
     with pytest.raises(BillingError, match="not_found"):
-        api_keys.revoke(books, "bob", made.key_id)
-    assert api_keys.holder(books, "dev", made.key)
+        revocation.revoke(books, "bob", made.key_id)
+    assert holders.holder(books, "dev", made.key)
 
 
 def test_the_secret_is_nowhere_in_the_table(books: Books) -> None:
@@ -61,12 +61,12 @@ def test_a_secrets_hash_is_compared_in_constant_time(
         compared.append((one, other))
         return hmac.compare_digest(one, other)
 
-    monkeypatch.setattr(api_keys, "hmac", SimpleNamespace(compare_digest=compare_digest))
-    assert api_keys.holder(books, "dev", made.key)
+    monkeypatch.setattr(holders, "hmac", SimpleNamespace(compare_digest=compare_digest))
+    assert holders.holder(books, "dev", made.key)
     assert (
-        api_keys.holder(books, "dev", made.key[:-1] + ("B" if made.key[-1] == "A" else "A")) is None
+        holders.holder(books, "dev", made.key[:-1] + ("B" if made.key[-1] == "A" else "A")) is None
     )
-    assert api_keys.holder(books, "dev", f"tk_dev_{'0' * 24}_{'A' * 43}") is None
+    assert holders.holder(books, "dev", f"tk_dev_{'0' * 24}_{'A' * 43}") is None
     assert [one == other for one, other in compared] == [True, False, False]
     assert {len(text) for pair in compared for text in pair} == {64}, (
         "hashes, and one in place of that of a key which is not there"
@@ -90,22 +90,22 @@ def test_the_last_place_is_given_once_to_two_concurrent_requests() -> None:
     """The bound is a condition of the write: a look before it would let both in."""
     store = BusyStore()
     books = builders.books_on(store)
-    for _ in range(api_keys.LIVE_MAX - 1):
+    for _ in range(live_count.LIVE_MAX - 1):
         api_keys.create(books, "alice", "dev", "laptop")
     store.meanwhile = lambda: api_keys.create(books, "alice", "dev", "the other's")
     with pytest.raises(BillingError, match="too_many_keys"):
         api_keys.create(books, "alice", "dev", "laptop")
-    assert len(api_keys.list_all(books, "alice")) == api_keys.LIVE_MAX
+    assert len(api_keys.list_all(books, "alice")) == live_count.LIVE_MAX
 
 
 def test_a_key_that_two_concurrent_requests_revoke_frees_one_place() -> None:
     """The second finds no key and counts nothing."""
     store = BusyStore()
     books = builders.books_on(store)
-    made = [api_keys.create(books, "alice", "dev", "laptop") for _ in range(api_keys.LIVE_MAX)]
-    store.meanwhile = lambda: api_keys.revoke(books, "alice", made[0].key_id)
+    made = [api_keys.create(books, "alice", "dev", "laptop") for _ in range(live_count.LIVE_MAX)]
+    store.meanwhile = lambda: revocation.revoke(books, "alice", made[0].key_id)
     with pytest.raises(BillingError, match="not_found"):
-        api_keys.revoke(books, "alice", made[0].key_id)
+        revocation.revoke(books, "alice", made[0].key_id)
     api_keys.create(books, "alice", "dev", "laptop")
     with pytest.raises(BillingError, match="too_many_keys"):
         api_keys.create(books, "alice", "dev", "laptop")
@@ -118,7 +118,7 @@ def test_a_count_that_is_made_late_does_not_forget_a_concurrent_key() -> None:
     store = BusyStore()
     books = builders.books_on(store)
     api_keys.create(books, "alice", "dev", "laptop")
-    del store.tables["keys"]["user#alice", api_keys.COUNT]
+    del store.tables["keys"]["user#alice", live_count.COUNT]
     counted = MemoryStore.pages
 
     def pages_then_another(*asked: str) -> list[Item]:
@@ -130,7 +130,7 @@ def test_a_count_that_is_made_late_does_not_forget_a_concurrent_key() -> None:
     store.pages = pages_then_another  # type: ignore[assignment,method-assign]
     api_keys.create(books, "alice", "dev", "laptop")
     assert (
-        store.tables["keys"]["user#alice", api_keys.COUNT]["live"]
+        store.tables["keys"]["user#alice", live_count.COUNT]["live"]
         == len(api_keys.list_all(books, "alice"))
         == 3
     )

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from billing.keys import costs
+from billing.keys import cost_text, costs
 from support.call_costs import CALLS, NO_TABLES, TABLE, UNREACHABLE, WRONG_ROWS, with_row, with_rows
 
 
@@ -63,9 +63,9 @@ def test_the_default_is_the_tables_own() -> None:
 
 @pytest.mark.parametrize("units", [-1, 1.5, 1.0, "1", None, True, 10**9 + 1, [1]], ids=repr)
 def test_units_are_whole_and_not_too_many(units: Any) -> None:
-    with pytest.raises(costs.CostsError, match=r"line 8: units must be a whole number"):
+    with pytest.raises(cost_text.CostsError, match=r"line 8: units must be a whole number"):
         costs.load(_table(("GET", "/a", 1), ("GET", "/b", units)))
-    with pytest.raises(costs.CostsError, match="default must be a whole number"):
+    with pytest.raises(cost_text.CostsError, match="default must be a whole number"):
         costs.load(_table(default=units))
 
 
@@ -75,13 +75,13 @@ def test_units_are_whole_and_not_too_many(units: Any) -> None:
     ids=repr,
 )
 def test_a_path_that_no_route_has_is_refused(path: Any) -> None:
-    with pytest.raises(costs.CostsError, match="line 3: path must be like"):
+    with pytest.raises(cost_text.CostsError, match="line 3: path must be like"):
         costs.load(_table(("GET", path, 1)))
 
 
 @pytest.mark.parametrize("method", ["get", "FETCH", "", None, 7], ids=repr)
 def test_a_method_that_there_is_not_is_refused(method: Any) -> None:
-    with pytest.raises(costs.CostsError, match="line 3: method must be one of"):
+    with pytest.raises(cost_text.CostsError, match="line 3: method must be one of"):
         costs.load(_table((method, "/a", 1)))
 
 
@@ -90,7 +90,9 @@ def test_a_method_that_there_is_not_is_refused(method: Any) -> None:
     [("/a", "/a"), ("/a/{id}", "/a/{name}"), ("/{proxy+}", "/{rest+}")],
 )
 def test_a_row_that_no_call_reaches_is_refused(first: str, second: str) -> None:
-    with pytest.raises(costs.CostsError, match="line 8: unreachable, line 3 has the same calls"):
+    with pytest.raises(
+        cost_text.CostsError, match="line 8: unreachable, line 3 has the same calls"
+    ):
         costs.load(_table(("GET", first, 1), ("GET", second, 2)))
 
 
@@ -114,12 +116,12 @@ def test_a_row_that_no_call_reaches_is_refused(first: str, second: str) -> None:
     ],
 )
 def test_a_text_that_is_no_table_says_where(text: str, said: str) -> None:
-    with pytest.raises(costs.CostsError, match=said):
+    with pytest.raises(cost_text.CostsError, match=said):
         costs.load(text)
 
 
 def test_all_faults_are_named_at_once() -> None:
-    with pytest.raises(costs.CostsError) as told:
+    with pytest.raises(cost_text.CostsError) as told:
         costs.load(_table(("get", "/a", 1), ("GET", "b", -1), more=1))
     assert str(told.value).count("line ") == 4
 
@@ -133,17 +135,17 @@ def test_a_call_costs_what_the_client_says_too(method: str, path: str, units: in
 
 @pytest.mark.parametrize("row", WRONG_ROWS)
 def test_a_row_that_the_client_refuses_is_refused_with_its_line(row: str) -> None:
-    with pytest.raises(costs.CostsError, match=r"^line 6: "):
+    with pytest.raises(cost_text.CostsError, match=r"^line 6: "):
         costs.load(with_row(row))
 
 
 @pytest.mark.parametrize(("rows", "line"), UNREACHABLE)
 def test_a_row_that_no_call_reaches_is_named_by_its_line(rows: list[str], line: int) -> None:
-    with pytest.raises(costs.CostsError, match=f"^line {line}: "):
+    with pytest.raises(cost_text.CostsError, match=f"^line {line}: "):
         costs.load(with_rows(rows))
 
 
 @pytest.mark.parametrize(("text", "line"), NO_TABLES)
 def test_a_text_that_the_client_refuses_is_refused_with_its_line(text: str, line: int) -> None:
-    with pytest.raises(costs.CostsError, match=f"^line {line}: "):
+    with pytest.raises(cost_text.CostsError, match=f"^line {line}: "):
         costs.load(text)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from billing.account import history
-from billing.keys import api_keys
+from billing.keys import revocation
 from billing.keys.limits import Limit
 from billing.quota.key_use import KeyUse
 from billing.storage.writes import Write
@@ -27,8 +27,8 @@ def revoke(monkeypatch: pytest.MonkeyPatch) -> Revoke:
 
     def act(world: World, key: str) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(api_keys, "_put_away", lambda *_: None)
-            api_keys.revoke(world.books, "alice", key)
+            patch.setattr(revocation, "_put_away", lambda *_: None)
+            revocation.revoke(world.books, "alice", key)
 
     return act
 

@@ -8,14 +8,16 @@ import pytest
 from billing.account import history
 from billing.books import Books
 from billing.errors import BillingError, Item
-from billing.keys import api_keys, changes, counting
+from billing.holds import closing, placing
+from billing.holds.hold import Hold
+from billing.keys import api_keys, changes, counting, holders, live_count, revocation
 from billing.keys.figures import Key
 from billing.keys.limits import Limit
-from billing.payments import settlement
-from billing.quota import debits, holds, spending
-from billing.quota.key_days import Per
+from billing.quota.key_bookmarks import Per
 from billing.quota.key_use import NO_LIMIT, KeyUse, name_of
-from billing.quota.spending import Meter
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from billing.storage.writes import Table
 from support import builders, laws
 from support.builders import Clock, fact, pending
@@ -30,7 +32,7 @@ class World:
 
     def __init__(self, store: MemoryStore | None = None) -> None:
         """Nothing is used, and there is no key."""
-        spending._seen.clear()
+        memory._seen.clear()
         self.clock = Clock()
         self.store = store or MemoryStore()
         self.books: Books = builders.books_on(self.store, clock=self.clock)
@@ -49,11 +51,11 @@ class World:
 
         return counting.spend_for(self.books, "alice", key_id, take)
 
-    def hold(self, key_id: str, units: int = 1, at_least: int = 0, seconds: int = 60) -> holds.Hold:
+    def hold(self, key_id: str, units: int = 1, at_least: int = 0, seconds: int = 60) -> Hold:
         """Place a hold for a key."""
 
-        def take(key: KeyUse | None) -> holds.Hold:
-            return holds.place(self.meter, "alice", units, seconds, at_least=at_least, key=key)
+        def take(key: KeyUse | None) -> Hold:
+            return placing.place(self.meter, "alice", units, seconds, at_least=at_least, key=key)
 
         return counting.spend_for(self.books, "alice", key_id, take)
 
@@ -150,9 +152,9 @@ def test_an_open_hold_counts_and_what_is_not_captured_comes_off(world: World) ->
     first, second = world.hold(key, 6), world.hold(key, 4)
     assert world.figures(key) == (0, 0, 0, 0)
     assert _refused(lambda: world.debit(key)).code == "key_limit_reached"
-    holds.capture(world.meter, first.hold_id, 2)
+    closing.capture(world.meter, first.hold_id, 2)
     assert world.figures(key) == (4, 2, 2, 2)
-    holds.release(world.meter, second.hold_id)
+    closing.release(world.meter, second.hold_id)
     assert world.figures(key) == (8, 2, 2, 2)
     world.debit(key, 8)
 
@@ -175,7 +177,7 @@ def test_a_hold_stays_counted_when_the_day_changes(world: World) -> None:
     assert world.figures(key) == (5, 0, 3, 3)
     world.debit(key, 5)
     assert _refused(lambda: world.debit(key)).code == "key_limit_reached"
-    holds.capture(world.meter, hold.hold_id, 4)
+    closing.capture(world.meter, hold.hold_id, 4)
     assert world.figures(key) == (1, 9, 12, 12)
 
 
@@ -258,7 +260,7 @@ def test_a_hold_of_a_key_without_a_limit_counts_when_it_gets_one(world: World) -
     key = world.key()
     hold = world.hold(key, 6)
     assert world.change(key, limit=TEN_A_DAY).limit_remaining == 4
-    holds.release(world.meter, hold.hold_id)
+    closing.release(world.meter, hold.hold_id)
     assert world.figures(key) == (10, 0, 0, 0)
 
 
@@ -280,7 +282,7 @@ def test_nobody_changes_another_users_key(world: World) -> None:
 def test_a_revoked_key_spends_nothing_and_its_use_stays(world: World, limit: Limit | None) -> None:
     key = world.key(limit)
     world.debit(key, 4)
-    api_keys.revoke(world.books, "alice", key)
+    revocation.revoke(world.books, "alice", key)
     assert _refused(lambda: world.debit(key)).code == "invalid_key"
     assert _refused(lambda: world.hold(key)).code == "invalid_key"
     laws.check(world.store)
@@ -296,9 +298,9 @@ def test_a_hold_of_a_revoked_key_is_captured_and_counted_for_it(world: World, da
     key = world.key(TEN_A_DAY)
     world.debit(key, 1)
     hold = world.hold(key, 5, seconds=86_400)
-    api_keys.revoke(world.books, "alice", key)
+    revocation.revoke(world.books, "alice", key)
     world.clock.advance(hours=23 * days)
-    holds.capture(world.meter, hold.hold_id, 3)
+    closing.capture(world.meter, hold.hold_id, 3)
     laws.check(world.store)
     assert world.store.tables["keys"]["user#alice", f"name#{KeyUse(key).name}"]["used"] == 4
     world.clock.advance(days=1)
@@ -309,7 +311,7 @@ def test_a_hold_of_a_revoked_key_is_captured_and_counted_for_it(world: World, da
 def test_a_hold_of_a_revoked_key_expires_as_any_other(world: World) -> None:
     key = world.key(TEN_A_DAY)
     world.hold(key, 5)
-    api_keys.revoke(world.books, "alice", key)
+    revocation.revoke(world.books, "alice", key)
     world.clock.advance(seconds=61)
     assert world.debit("").remaining == 99
     laws.check(world.store)
@@ -320,7 +322,7 @@ def test_a_days_entry_shows_the_use_of_each_key(world: World) -> None:
     world.debit("", 1)
     world.debit(key, 2)
     world.debit(gone, 3)
-    api_keys.revoke(world.books, "alice", gone)
+    revocation.revoke(world.books, "alice", gone)
     page = history.entries(world.books, "alice", 10, "")
     assert page["not_itemised"] == {
         "day": "2026-01-02",
@@ -343,7 +345,7 @@ def test_a_day_that_was_booked_before_a_restore_goes_with_the_next_one(world: Wo
     key, gone = world.key(TEN_A_DAY), world.key()
     world.debit(key, 6)
     world.debit(gone, 1)
-    api_keys.revoke(world.books, "alice", gone)
+    revocation.revoke(world.books, "alice", gone)
     place = ("alice", "consumed:2026-01-02")
     booked = {"user_id": "alice", "entry_id": place[1], "type": "consumed", "units": 0}
     rest = {"reference_type": "day", "reference_id": "2026-01-02", "booked_at": "2026-01-02"}
@@ -366,10 +368,10 @@ def test_a_revoked_key_that_was_not_put_away_is_put_away_with_the_day(
     world.debit(key, 4)
     hold = world.hold(key, 3, seconds=86_400)
     with monkeypatch.context() as patch:
-        patch.setattr(api_keys, "_put_away", lambda *_: None)
-        api_keys.revoke(world.books, "alice", key)
+        patch.setattr(revocation, "_put_away", lambda *_: None)
+        revocation.revoke(world.books, "alice", key)
     assert _refused(lambda: world.debit(key)).code == "invalid_key"
-    holds.capture(world.meter, hold.hold_id, 2)
+    closing.capture(world.meter, hold.hold_id, 2)
     laws.check(world.store)
     world.clock.advance(days=1)
     world.debit("", 1)
@@ -411,7 +413,7 @@ def _key_of_old(world: World, number: int) -> str:
     world.store.tables["keys"][f"key#{name}", "key"] = {
         "owner": f"key#{name}",
         "id": "key",
-        "hash": api_keys.NO_HASH,
+        "hash": holders.NO_HASH,
         "user_id": "alice",
     }
     return f"key_{name}"
@@ -430,9 +432,9 @@ def test_a_key_of_before_is_counted_from_its_first_debit_on(world: World) -> Non
 
 def test_a_key_of_before_can_be_revoked_before_it_is_counted(world: World) -> None:
     key = _key_of_old(world, 1)
-    api_keys.revoke(world.books, "alice", key)
+    revocation.revoke(world.books, "alice", key)
     assert _refused(lambda: world.debit(key)).code == "invalid_key"
-    assert _refused(lambda: api_keys.revoke(world.books, "alice", key)).code == "not_found"
+    assert _refused(lambda: revocation.revoke(world.books, "alice", key)).code == "not_found"
 
 
 def test_a_key_of_before_can_get_a_limit_before_its_first_debit(world: World) -> None:
@@ -450,7 +452,7 @@ def test_a_key_of_before_whose_short_name_is_taken_spends_without_counters(world
     assert world.figures(second) == (None, 0, 0, 0)
     refused = _refused(lambda: world.change(second, limit=TEN_A_DAY))
     assert refused.code == "too_many_keys"
-    api_keys.revoke(world.books, "alice", second)
+    revocation.revoke(world.books, "alice", second)
     laws.check(world.store)
 
 
@@ -459,7 +461,7 @@ def test_more_keys_of_before_than_32_spend_and_32_are_counted(world: World) -> N
     for key in keys:
         world.debit(key)
     account = world.store.tables["quotas"]["alice", "quota"]
-    assert sum(len(name) == 5 and name[0] == "u" for name in account) == api_keys.LIVE_MAX
+    assert sum(len(name) == 5 and name[0] == "u" for name in account) == live_count.LIVE_MAX
     assert debits.read(world.books, "alice").used == 34
     laws.check(world.store)
 
@@ -472,7 +474,7 @@ def test_a_keyed_debit_is_one_call_whatever_its_limit(
     key = world.key(limit)
     world.debit(key)
     if not knows:
-        spending._seen.clear()
+        memory._seen.clear()
     calls = world.store.calls
     world.debit(key)
     assert world.store.calls == calls + 1
@@ -495,7 +497,7 @@ def test_an_account_with_32_keys_stays_below_one_kib(world: World, limit: Limit 
     """
     account = world.store.tables["quotas"]["alice", "quota"]
     account |= {"total": 39_999_999, "remaining": 39_999_999}
-    keys = [world.key(limit) for _ in range(api_keys.LIVE_MAX)]
+    keys = [world.key(limit) for _ in range(live_count.LIVE_MAX)]
     for number, key in enumerate(keys):
         world.debit(key, 777_777 + number)
     world.hold(keys[0], 55_555)
@@ -530,7 +532,7 @@ def test_a_debit_under_an_idempotency_key_replays_with_its_api_key(world: World)
     assert world.figures(key) == (6, 4, 4, 4)
     refused = _refused(lambda: counting.spend_for(world.books, "alice", "", take))
     assert refused.code == "idempotency_conflict"
-    api_keys.revoke(world.books, "alice", key)
+    revocation.revoke(world.books, "alice", key)
     assert counting.spend_for(world.books, "alice", key, take).debit_id == first.debit_id
 
 
@@ -538,10 +540,10 @@ def test_a_container_with_an_old_memory_takes_no_unit_above_the_limit(world: Wor
     """Only the write's own condition is true at that moment."""
     key = world.key(TEN_A_DAY)
     world.debit(key, 9)
-    remembered = dict(spending._seen)
-    spending._seen.clear()  # another container
+    remembered = dict(memory._seen)
+    memory._seen.clear()  # another container
     world.debit(key)
-    spending._seen.update(remembered)
+    memory._seen.update(remembered)
     assert _refused(lambda: world.debit(key)).code == "key_limit_reached"
     assert world.figures(key) == (0, 10, 10, 10)
 
@@ -566,7 +568,7 @@ def test_a_hold_that_ends_while_its_key_gets_a_limit_is_not_counted() -> None:
     world = World(store)
     key = world.key()
     hold = world.hold(key, 6)
-    store.meanwhile = lambda: holds.release(world.meter, hold.hold_id)
+    store.meanwhile = lambda: closing.release(world.meter, hold.hold_id)
     assert world.change(key, limit=TEN_A_DAY).limit_remaining == 10
     laws.check(store)
 

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 from billing.account import lot_listing
+from billing.audit.readings import settled_tally
 from billing.clock import from_epoch
-from billing.quota import upkeep
-from billing.reconciliation import retry_parked
-from billing.reconciliation.audit import settled_tally
+from billing.expiry import upkeep
+from billing.reconciliation import hold_sweep
 from support import builders, laws
 from support.lot_account import PRICE, USER, LotAccount
 
@@ -56,7 +56,7 @@ def test_from_the_second_of_its_expiry_a_unit_is_neither_shown_nor_spent(
     assert _debt_and_rest(alice) == (0, 0)
     assert not alice.spends(1)
     for _ in range(2):
-        retry_parked.sweep_holds(alice.books)
+        hold_sweep.sweep_holds(alice.books)
         upkeep.bring_up_to_date(alice.books, USER)
     entries = alice.store.tables["ledger"]
     assert entries[USER, f"expired:grant:{grant}"]["units"] == -5
@@ -70,9 +70,9 @@ def test_the_sweep_lets_go_of_what_nobody_asks_for(alice: LotAccount) -> None:
     """Within the minute, by the index of what is due."""
     grant = alice.grants(5, DAY)
     _later(alice, DAY)
-    assert retry_parked.sweep_holds(alice.books) == 1
+    assert hold_sweep.sweep_holds(alice.books) == 1
     assert (USER, f"expired:grant:{grant}") in alice.store.tables["ledger"]
-    assert retry_parked.sweep_holds(alice.books) == 0
+    assert hold_sweep.sweep_holds(alice.books) == 0
 
 
 def test_any_number_of_lots_expires_in_parts(alice: LotAccount) -> None:

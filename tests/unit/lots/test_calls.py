@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from billing.account import lot_listing
 from billing.errors import BillingError
-from billing.payments.plans import Plan
-from billing.quota import debits, holds, spending
+from billing.holds import placing
+from billing.payments.plan import Plan
+from billing.spending import debits, memory
 from support import builders
 from support.lot_account import PRICE, USER, LotAccount
 
@@ -42,7 +43,7 @@ def test_a_debit_with_nothing_due_is_one_request_that_writes_one_row(alice: LotA
     alice.spends(1)
     rows = len(alice.store.tables["quotas"])
     assert _calls(alice, _debit(alice)) == 1
-    spending._seen.clear()
+    memory._seen.clear()
     assert _calls(alice, _debit(alice)) == 1
     assert len(alice.store.tables["quotas"]) == rows
 
@@ -55,7 +56,7 @@ def test_a_debit_after_an_expiry_is_two_calls(alice: LotAccount, number: int) ->
         alice.grants(2, DAY)
     alice.spends(1)
     _later(alice, DAY)
-    spending.remember(USER, alice.stored())
+    memory.remember(USER, alice.stored())
     if alice.stored().use_day < str(alice.clock.now)[:10]:
         alice.store.tables["quotas"][USER, "quota"]["use_day"] = "2099-01-01"
     assert _calls(alice, _debit(alice)) == 2
@@ -90,7 +91,7 @@ def _costs(account: LotAccount) -> Iterator[int]:
     yield _calls(account, _debit(account))
     yield _calls(account, lambda: lot_listing.read_quota(account.books, USER))
     yield _calls(account, lambda: debits.debit_once(account.meter, USER, 1, "b", "k"))
-    yield _calls(account, lambda: holds.place(account.meter, USER, 2, 60))
+    yield _calls(account, lambda: placing.place(account.meter, USER, 2, 60))
 
 
 def test_reads_and_debits_cost_the_same_with_a_thousand_lots() -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from billing.api.event_schemas import schema_of_event
+from billing.api.description.event_schemas import schema_of_event
 from billing.settings import Telling
 from support import laws
 from support.lot_account import LotAccount

@@ -2,8 +2,9 @@
 
 import pytest
 from billing.errors import ConditionFailedError
-from billing.quota import spending, upkeep
-from billing.quota.lot_expiry import ExpiredLots
+from billing.expiry import upkeep
+from billing.expiry.lot_expiry import ExpiredLots
+from billing.spending import memory
 from support import laws
 from support.lot_account import USER, LotAccount
 
@@ -79,10 +80,10 @@ def test_a_hold_is_refused_a_lot_that_came_in_meanwhile(alice: LotAccount) -> No
     """
     alice.buys(4)
     alice.spends(1)
-    seen = dict(spending._seen)
+    seen = dict(memory._seen)
     alice.grants(5, DAY)
-    spending._seen.clear()
-    spending._seen.update(seen)
+    memory._seen.clear()
+    memory._seen.update(seen)
     assert alice.holds_back(4, 60)
     held = [lot.held for lot in alice.lots() if lot.source == "grant"]
     assert held == [4]

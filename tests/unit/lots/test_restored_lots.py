@@ -1,10 +1,10 @@
 """Restores that kept half of an account: what verify finds, what repair mends, and what is lost."""
 
 import pytest
-from billing.quota import upkeep
-from billing.reconciliation import repair as mending
-from billing.reconciliation.audit import settled_tally
-from billing.reconciliation.run import Run
+from billing.audit.readings import settled_tally
+from billing.audit.repair import repair_account
+from billing.expiry import upkeep
+from billing.reconciliation.job import Run
 from support import laws
 from support.fakes.stripe_twin import Stripe
 from support.lot_account import USER, LotAccount
@@ -38,8 +38,8 @@ def _repair(account: LotAccount) -> None:
         go_on=lambda: True,
         resumes=False,
     )
-    assert mending.repair_account(job, USER).acts
-    assert mending.repair_account(job, USER).acts == ()
+    assert repair_account(job, USER).acts
+    assert repair_account(job, USER).acts == ()
 
 
 def _lots(account: LotAccount) -> list[tuple[str, str]]:

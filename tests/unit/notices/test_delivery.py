@@ -8,7 +8,7 @@ import pytest
 from billing.books import Books
 from billing.notices import delivery, outbox
 from billing.notices.delivery import Answer, Failed, Gone, Sent
-from billing.notices.notice import Row, new_row
+from billing.notices.rows import Row, new_row
 from billing.settings import Telling
 from support import builders
 from support.builders import Clock

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from billing.notices.delivery import Answer, Failed, Sent
 from billing.notices.event_bus import EventBus
-from billing.notices.notice import Row
+from billing.notices.rows import Row
 from botocore.stub import Stubber
 
 ROW = Row(

@@ -7,10 +7,11 @@ import pytest
 from billing.api.openapi import document
 from billing.books import Books
 from billing.errors import ConditionFailedError, OutcomeUnknownError
-from billing.notices.notice import PING, NoticeType, Row
-from billing.payments import settlement
+from billing.notices.notice import NoticeType
+from billing.notices.rows import PING, Row
 from billing.quota.balance import read_account
 from billing.settings import Telling
+from billing.settlement import settlement
 from billing.storage.writes import Write
 from jsonschema_rs import Draft202012Validator
 from support import builders, laws

@@ -7,7 +7,7 @@ from billing.books import Books
 from billing.clock import epoch
 from billing.notices import delivery
 from billing.notices.delivery import Failed, Sent
-from billing.notices.notice import Row, new_row
+from billing.notices.rows import Row, new_row
 from billing.settings import Telling
 from support import builders
 from support.builders import Clock

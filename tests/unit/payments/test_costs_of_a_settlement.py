@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from billing.payments import settlement
 from billing.payments.ownership import why_ignored
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.settings import Telling
+from billing.settlement import settlement
 from billing.storage.writes import Write
 from support import builders
 from support.builders import books_on, fact

@@ -5,7 +5,9 @@ from typing import Any, Final
 
 import pytest
 from billing.facts import Fact
-from billing.payments.payment import Already, Change, Park, Payment, Phase, decide
+from billing.payments.deciding import decide
+from billing.payments.decision import Already, Change, Park
+from billing.payments.payment import Payment, Phase
 from support import builders
 from support.builders import fact
 

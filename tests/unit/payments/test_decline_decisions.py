@@ -4,7 +4,9 @@ from dataclasses import replace
 from typing import Final
 
 import pytest
-from billing.payments.payment import Already, Change, Payment, Phase, decide
+from billing.payments.deciding import decide
+from billing.payments.decision import Already, Change
+from billing.payments.payment import Payment, Phase
 from support import builders
 from support.builders import fact
 

@@ -5,7 +5,8 @@ from typing import Final
 
 import pytest
 from billing.facts import DisputeFact, RefundsFact
-from billing.payments.reversals import Dispute, Reversals
+from billing.payments.dispute import Dispute
+from billing.payments.reversals import Reversals
 
 OUT: Final = {"txn_1": -900}
 BACK: Final = {"txn_1": -900, "txn_2": 900}

@@ -6,10 +6,12 @@ from typing import Final
 
 import pytest
 from billing.lots.lot import Lot
-from billing.payments import purchased_lots
 from billing.payments.payment import Payment, Phase
-from billing.quota.balance import Balance, Movement
-from billing.quota.lot_rows import NO_CHANGE, Change, Holdings
+from billing.quota.balance import Balance
+from billing.quota.lot_changes import NO_CHANGE, Change
+from billing.quota.lot_rows import Holdings
+from billing.quota.movement import Movement
+from billing.settlement import purchased_lots
 from support.transcripts import transcript
 
 NOW: Final = datetime(2026, 1, 2, 3, 4, 5, 1, tzinfo=UTC)

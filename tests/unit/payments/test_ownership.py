@@ -8,18 +8,21 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
+from billing.audit.repair import repair_account
 from billing.buying import confirmation
 from billing.clock import epoch
 from billing.errors import BillingError
-from billing.payments import parking, settlement
-from billing.payments.payment import Park, Payment
-from billing.quota import debits
-from billing.reconciliation import repair, retry_parked, run
+from billing.parked import parking, records
+from billing.payments.decision import Park
+from billing.payments.payment import Payment
+from billing.reconciliation import retry_parked, run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
+from billing.settlement import settlement
+from billing.spending import debits
 from billing.stripe_api.claims import Ignored
-from billing.stripe_api.client import StripeNotFoundError
 from billing.stripe_api.events import parse
+from billing.stripe_api.outcomes import StripeNotFoundError
 from support import builders, laws
 from support.builders import Clock, pending
 from support.fakes.memory_store import MemoryStore
@@ -87,7 +90,7 @@ class Neighbours:
 
     def parked(self) -> list[str]:
         """What waits."""
-        return [record.name for record in parking.all_parked(self.ours)]
+        return [record.name for record in records.all_parked(self.ours)]
 
     def moved(self) -> dict[str, Any]:
         """Everything but the notes that reconciliation makes of itself."""
@@ -174,7 +177,7 @@ def test_repairing_an_account_takes_nothing_from_another_deployment(shops: Neigh
     shops.sell()
     before = set(shops.store.tables["payments"])
     job = Run(shops.ours, shops.stripe, repair=True, resumes=False)  # type: ignore[arg-type]
-    repair.repair_account(job, "alice")
+    repair_account(job, "alice")
     assert set(shops.store.tables["payments"]) == before
 
 

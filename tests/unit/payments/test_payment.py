@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.buying import queries
-from billing.payments import settlement
 from billing.payments.payment import Payment
+from billing.settlement import settlement
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api.events import parse

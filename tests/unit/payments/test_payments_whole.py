@@ -4,9 +4,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
-from billing.payments.payment import Change, Park, Payment, Phase, decide
-from billing.payments.plans import Plan
-from billing.payments.reversals import Dispute, Reversals
+from billing.payments.deciding import decide
+from billing.payments.decision import Change, Park
+from billing.payments.dispute import Dispute
+from billing.payments.payment import Payment, Phase
+from billing.payments.plan import Plan
+from billing.payments.reversals import Reversals
 from support import builders
 from support.builders import fact
 

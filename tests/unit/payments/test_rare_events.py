@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from billing.facts import Fact, to_item
-from billing.payments import parking, settlement
+from billing.parked import dropping, records
 from billing.payments.ownership import why_ignored
 from billing.settings import Telling
+from billing.settlement import settlement
 from billing.storage.writes import Write
 from support import builders
 from support.builders import books_on, fact
@@ -72,8 +73,8 @@ def test_an_event_that_was_dropped_is_not_kept_again(story: Story) -> None:
     event = fact(builders.refunded(story.payment, 500))
     assert _settle(story, event) == "parked"
     assert outbox.facts == [event]
-    (record,) = parking.all_parked(story.books)
-    parking.drop(story.books, record, "a test")
+    (record,) = records.all_parked(story.books)
+    dropping.drop(story.books, record, "a test")
     sent = len(story.store.sent)
     assert _settle(story, event) == "parked"
     assert (len(story.store.sent), outbox.facts) == (sent, [event])
@@ -87,7 +88,7 @@ def test_an_event_that_is_parked_twice_is_kept_twice_and_recorded_once(story: St
     for _ in range(2):
         assert _settle(story, event) == "parked"
     assert outbox.facts == [event, event]
-    (record,) = parking.all_parked(story.books)
+    (record,) = records.all_parked(story.books)
     assert record.parked_at == "2026-01-02T03:04:05.000000Z"
 
 

@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
+from billing.audit.repair import repair_account
 from billing.books import Books
 from billing.buying import queries
 from billing.clock import epoch
-from billing.payments import parking, settlement
+from billing.parked import dropping, records
 from billing.reconciliation import retry_parked
-from billing.reconciliation.repair import repair_account
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
+from billing.settlement import settlement
 from billing.storage.keys import REFERENCE, reference_key
 from billing.storage.writes import Write
 from support import builders, laws
@@ -58,13 +59,13 @@ def test_two_refunds_that_were_dropped_with_a_purchase_come_back_before_it_is_cr
     payment = pending(books)
     for number in (1, 2):
         _settle(books, builders.refund(payment, f"re_{number}", 300, "succeeded"))
-    for record in list(parking.all_parked(books)):
+    for record in list(records.all_parked(books)):
         intent = builders.intent_of(payment)
-        assert parking.drop_with_purchase(books, record, payment.session_id, intent)
+        assert dropping.drop_with_purchase(books, record, payment.session_id, intent)
     _settle(books, builders.completed(payment))
     found = queries.find(books, "alice", payment.payment_id)
     assert (found.status, found.units_clawed_back) == ("partially_refunded", 60)
-    assert not list(parking.all_parked(books))
+    assert not list(records.all_parked(books))
     laws.check(books.store)
 
 
@@ -72,11 +73,11 @@ def test_a_refund_that_is_brought_back_waits_as_any_other(books: Books, clock: C
     """Recovery leaves it to the purchase that is being credited."""
     payment = pending(books)
     _settle(books, builders.refund(payment, "re_1", 300, "succeeded"))
-    (record,) = parking.all_parked(books)
+    (record,) = records.all_parked(books)
     intent = builders.intent_of(payment)
-    assert parking.drop_with_purchase(books, record, payment.session_id, intent)
-    parking.bring_back(books, intent, frozenset({record.name}))
-    (again,) = parking.all_parked(books)
+    assert dropping.drop_with_purchase(books, record, payment.session_id, intent)
+    dropping.bring_back(books, intent, frozenset({record.name}))
+    (again,) = records.all_parked(books)
     assert again.next_try == epoch(clock.now) + 30
 
 
@@ -104,11 +105,11 @@ def test_a_refund_of_a_purchase_that_is_credited_as_it_is_dropped_is_not_counted
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()), amount_subtotal=1)
     _settle(books, builders.completed(payment, amount_subtotal=1))
-    (record,) = parking.all_parked(books)
-    parking.drop(books, record, "paid back by hand")
+    (record,) = records.all_parked(books)
+    dropping.drop(books, record, "paid back by hand")
     _settle(books, builders.refund(payment, "re_1", 300, "succeeded"))
     store.rows = (f"ref#{builders.intent_of(payment)}", payment.payment_id)
     clock.advance(seconds=61)
     done = retry_parked.run(books, stripe)  # type: ignore[arg-type]
     assert (done.settled, done.waiting) == (0, 1)
-    assert len(list(parking.all_parked(books))) == 1
+    assert len(list(records.all_parked(books))) == 1

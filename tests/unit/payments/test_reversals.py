@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from billing import facts
 from billing.facts import DisputeFact, RefundsFact
-from billing.payments.payment import Change, Payment, Phase, decide
+from billing.payments.deciding import decide
+from billing.payments.decision import Change
+from billing.payments.payment import Payment, Phase
 from billing.payments.plans import catalogue
 from billing.payments.reversals import Reversals
 from support import builders

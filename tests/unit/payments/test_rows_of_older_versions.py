@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from billing.facts import from_item, to_item
-from billing.payments import settlement
-from billing.payments.plans import Plan
-from billing.payments.reversals import Dispute, Reversals
+from billing.payments.dispute import Dispute
+from billing.payments.plan import Plan
+from billing.payments.reversals import Reversals
 from billing.settings import Telling
+from billing.settlement import settlement
 from support import builders
 from support.builders import books_on, fact
 from support.transcripts import Story

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from billing.errors import ConditionFailedError, NotDoneError, OutcomeUnknownError
-from billing.payments import parking, settlement
+from billing.parked import records
 from billing.payments.payment import Payment
-from billing.payments.settlement import Outcome
+from billing.settlement import settlement
+from billing.settlement.settlement import Outcome
 from billing.storage.writes import Write
 from support import builders
 from support.builders import books_on, fact, pending
@@ -94,14 +95,14 @@ def test_a_refund_of_a_payment_that_a_restore_lost_says_so(story: Story) -> None
     del story.store.tables["payments"][PAYMENT_ROW]
     why = "charge.refunded refers to a payment of ours that is not in our records"
     assert _apply(story, builders.refunded(story.payment, 999)) == Outcome("parked", why=why)
-    (record,) = parking.all_parked(story.books)
+    (record,) = records.all_parked(story.books)
     assert (record.kind, record.why) == ("unknown_payment", why)
 
 
 def test_a_dispute_ahead_of_its_payment_waits_as_such(story: Story) -> None:
     event = builders.dispute(story.payment, "created", "needs_response")
     _apply(story, event)
-    (record,) = parking.all_parked(story.books)
+    (record,) = records.all_parked(story.books)
     assert (record.kind, record.name) == ("ahead", event["id"])
 
 
@@ -121,7 +122,7 @@ def test_a_refund_whose_payment_is_credited_while_it_is_parked_is_settled(story:
     sold = builders.completed(story.payment)
     _before(story, lambda: _apply(story, sold))
     assert _apply(story, builders.refunded(story.payment, 500)).units == -50
-    assert list(parking.all_parked(story.books)) == []
+    assert list(records.all_parked(story.books)) == []
 
 
 def test_an_event_that_always_meets_others_is_an_unknown_outcome(story: Story) -> None:
@@ -187,7 +188,7 @@ def test_the_first_twenty_waiting_events_are_settled_with_their_purchase(story: 
     names = _ahead(story, 22)
     del story.store.tables["events"]["parked", names[1]]
     _apply(story, builders.completed(story.payment))
-    assert [record.name for record in parking.all_parked(story.books)] == names[20:]
+    assert [record.name for record in records.all_parked(story.books)] == names[20:]
     assert len(_stored(story).reversals.standing) == 19
 
 
@@ -204,17 +205,17 @@ def test_trouble_with_a_waiting_event_does_not_unsettle_the_purchase(story: Stor
     quiet: Callable[[], object] = lambda: None  # noqa: E731 - an act that does nothing
     _before(story, quiet, quiet, fail_with(NotDoneError("injected")))
     assert _apply(story, builders.completed(story.payment)).status == "settled"
-    assert len(list(parking.all_parked(story.books))) == 1
-    (record,) = parking.all_parked(story.books)
+    assert len(list(records.all_parked(story.books))) == 1
+    (record,) = records.all_parked(story.books)
     _before(story, fail_with(KeyError("ours")))
     with pytest.raises(KeyError):
         settlement.retry(story.books, record)
     assert settlement.retry(story.books, record).status == "settled"
-    assert list(parking.all_parked(story.books)) == []
+    assert list(records.all_parked(story.books)) == []
 
 
 def test_a_retry_that_changes_nothing_keeps_its_record(story: Story) -> None:
     _ahead(story, 1)
-    (record,) = parking.all_parked(story.books)
+    (record,) = records.all_parked(story.books)
     assert settlement.retry(story.books, record).status == "parked"
-    assert list(parking.all_parked(story.books)) == [record]
+    assert list(records.all_parked(story.books)) == [record]

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from billing.quota import debits
-from billing.quota.spending import Meter
 from billing.settings import Telling
+from billing.spending import debits
+from billing.spending.meter import Meter
 from support import builders
 from support.builders import Clock, books_on, pending
 from support.fakes.memory_store import MemoryStore

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 from billing.payments import plans
-from billing.payments.plans import Catalogue, Plan, Welcome
+from billing.payments.plan import Catalogue, Plan, Welcome
 
 PLAN: Final[dict[str, Any]] = {
     "id": "a",

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 from billing.clock import epoch
-from billing.payments import parking
-from billing.payments.parking import Parked
-from billing.payments.payment import Park, ParkKind
+from billing.parked import dropping, parking, records, retries
+from billing.parked.records import Parked
+from billing.payments.decision import Park, ParkKind
 from support import builders
 from support.builders import START, fact
 from support.transcripts import Story, transcript
@@ -41,7 +41,7 @@ def _told(story: Story) -> str:
 
 
 def _parked(story: Story) -> Parked:
-    (record,) = parking.all_parked(story.books)
+    (record,) = records.all_parked(story.books)
     return record
 
 
@@ -79,8 +79,8 @@ def test_a_parked_event_is_shown_whole(story: Story) -> None:
     assert record == Parked(fact(event), "ahead", WHY, "2026-01-02T03:04:05.000000Z", 0, 1767323075)
     assert (record.name, record.parked_epoch) == ("evt_00000002", 1767323045)
     assert not record.waits_for_operator
-    assert parking.find(story.books, "evt_00000002") == record
-    assert parking.find(story.books, "evt_00000003") is None
+    assert records.find(story.books, "evt_00000002") == record
+    assert records.find(story.books, "evt_00000003") is None
 
 
 @pytest.mark.parametrize(
@@ -114,18 +114,18 @@ def test_each_pause_is_twice_as_long_up_to_six_hours(story: Story) -> None:
         record = _parked(story)
         assert record.tries == tries
         begins = epoch(story.clock())
-        assert parking.postpone(story.books, record)
+        assert retries.postpone(story.books, record)
         assert _parked(story).next_try == begins + pause
-        assert not parking.postpone(story.books, record), "it was taken by the first"
+        assert not retries.postpone(story.books, record), "it was taken by the first"
     row = story.store.tables["events"]["parked", "evt_00000002"]
     row["tries"] = 10_000
-    assert parking.postpone(story.books, _parked(story))
+    assert retries.postpone(story.books, _parked(story))
     assert _parked(story).next_try == epoch(START) + 21600
 
 
 def test_a_postponed_record_changes_its_tries_and_its_time_alone(story: Story) -> None:
     story.settle(builders.refunded(story.payment, 500))
-    parking.postpone(story.books, _parked(story))
+    retries.postpone(story.books, _parked(story))
     assert (
         story.store.last
         == """\
@@ -140,7 +140,7 @@ def test_a_record_that_waits_for_an_operator_is_never_due(story: Story) -> None:
     """Also after an operator's own retry."""
     event = fact(builders.completed(story.payment))
     parking.park(story.books, event, Park("mismatch", "amount"))
-    parking.postpone(story.books, _parked(story))
+    retries.postpone(story.books, _parked(story))
     assert (
         story.store.last
         == """\
@@ -172,7 +172,7 @@ events parked / cs_1:paid
 
 def test_a_settled_record_is_deleted(story: Story) -> None:
     story.settle(builders.refunded(story.payment, 500))
-    parking.resolve(story.books, _parked(story))
+    retries.resolve(story.books, _parked(story))
     assert story.store.last == "events parked / evt_00000002\n  delete the row\n"
 
 
@@ -180,7 +180,7 @@ def test_a_dropped_event_says_why_and_when(story: Story) -> None:
     """It moves from the parked to the dropped ones in one transaction."""
     event = builders.refunded(story.payment, 500)
     story.settle(event)
-    parking.drop(story.books, _parked(story), "a test purchase")
+    dropping.drop(story.books, _parked(story), "a test purchase")
     assert (
         _told(story)
         == f"""\
@@ -193,7 +193,7 @@ events dropped / evt_00000002
     'charge.refunded', why = '{WHY}'
 """
     )
-    (shown,) = parking.all_dropped(story.books)
+    (shown,) = records.all_dropped(story.books)
     assert shown == {
         "fact_id": "evt_00000002",
         "type": "charge.refunded",

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from support import builders
 from support.transcripts import Story
 

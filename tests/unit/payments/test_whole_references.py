@@ -2,9 +2,11 @@
 
 import pytest
 from billing.errors import ConditionFailedError
-from billing.payments import parking, references, settlement
-from billing.payments.parking import Parked
+from billing.parked import dropping, records
+from billing.parked.records import Parked
+from billing.payments import references
 from billing.payments.references import NO_REFERENCE, Reference
+from billing.settlement import settlement
 from support import builders
 from support.builders import fact
 from support.transcripts import Story, transcript
@@ -22,7 +24,7 @@ def story() -> Story:
 
 
 def _parked(story: Story) -> list[Parked]:
-    return sorted(parking.all_parked(story.books), key=lambda record: record.name)
+    return sorted(records.all_parked(story.books), key=lambda record: record.name)
 
 
 def _row(story: Story) -> Reference:
@@ -53,7 +55,7 @@ payments ref#pi_1 / reference
 def test_an_event_dropped_with_its_purchase_is_marked_at_the_row(story: Story) -> None:
     """Unless the purchase is credited by then."""
     first, *_ = _parked(story)
-    assert parking.drop_with_purchase(story.books, first, "cs_1", "pi_1")
+    assert dropping.drop_with_purchase(story.books, first, "cs_1", "pi_1")
     assert (
         """\
 payments ref#pi_1 / reference
@@ -71,9 +73,9 @@ payments ref#pi_1 / reference
 def test_dropped_events_are_parked_again_one_by_one(story: Story) -> None:
     """Each on condition of those that are left; the last leaves no mark."""
     for record in _parked(story)[:2]:
-        parking.drop_with_purchase(story.books, record, "cs_1", "pi_1")
+        dropping.drop_with_purchase(story.books, record, "cs_1", "pi_1")
     dropped = _row(story).dropped
-    parking.bring_back(story.books, "pi_1", dropped)
+    dropping.bring_back(story.books, "pi_1", dropped)
     first, second = (transcript(writes) for writes in story.store.sent[-2:])
     assert (
         """\
@@ -100,9 +102,9 @@ def test_an_event_that_is_parked_again_is_as_it_was_and_due_in_half_a_minute(
     story: Story,
 ) -> None:
     before, *_ = _parked(story)
-    parking.drop_with_purchase(story.books, before, "cs_1", "pi_1")
+    dropping.drop_with_purchase(story.books, before, "cs_1", "pi_1")
     story.clock.advance(hours=1)
-    parking.bring_back(story.books, "pi_1", _row(story).dropped)
+    dropping.bring_back(story.books, "pi_1", _row(story).dropped)
     after, *_ = _parked(story)
     assert after.next_try == before.next_try + 3600
     assert (after.fact, after.kind, after.why) == (before.fact, before.kind, before.why)
@@ -112,8 +114,8 @@ def test_an_event_that_is_parked_again_is_as_it_was_and_due_in_half_a_minute(
 def test_a_stale_view_of_the_dropped_events_brings_none_back(story: Story) -> None:
     """A concurrent request has brought one back: look again."""
     for record in _parked(story):
-        parking.drop_with_purchase(story.books, record, "cs_1", "pi_1")
-    parking.bring_back(story.books, "pi_1", frozenset({"evt_00000002"}))
+        dropping.drop_with_purchase(story.books, record, "cs_1", "pi_1")
+    dropping.bring_back(story.books, "pi_1", frozenset({"evt_00000002"}))
     assert _parked(story) == []
     assert _row(story).dropped == EVENTS
 

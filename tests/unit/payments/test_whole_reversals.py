@@ -1,6 +1,6 @@
 """What money that goes back writes, to the last member and condition."""
 
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from support import builders
 from support.transcripts import Story
 

@@ -1,7 +1,7 @@
 """What money writes that goes back after units were used, to the last member and condition."""
 
-from billing.quota import debits
-from billing.quota.spending import Meter
+from billing.spending import debits
+from billing.spending.meter import Meter
 from support import builders
 from support.transcripts import Story
 

@@ -10,11 +10,13 @@ import pytest
 from billing.books import Books
 from billing.clock import stamp
 from billing.errors import BillingError
-from billing.payments import settlement
+from billing.expiry import hold_expiry
+from billing.holds import closing, placing
 from billing.payments.payment import Payment
-from billing.quota import debits, hold_expiry, holds
 from billing.quota.balance import Balance
-from billing.quota.spending import Meter
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.spending.meter import Meter
 from support import builders
 from support.builders import fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -34,7 +36,7 @@ class Account:
         self.books: Books = builders.books_on(MemoryStore(), "write_off", self.clock)
         self.meter = Meter(self.books, "")
         self.payment = self.buys()
-        self.hold = holds.place(self.meter, "alice", 10, 60).hold_id
+        self.hold = placing.place(self.meter, "alice", 10, 60).hold_id
 
     def buys(self) -> Payment:
         """A purchase."""
@@ -86,12 +88,12 @@ CHANGES: Final[dict[str, tuple[int, Callable[[Account], object]]]] = {
         7,
         lambda one: debits.debit_once(one.meter, "alice", 1, "backend", "k"),
     ),
-    "a hold": (7, lambda one: holds.place(one.meter, "alice", 1, 60)),
-    "a capture": (7, lambda one: holds.capture(one.meter, one.hold, 4)),
-    "a release": (7, lambda one: holds.release(one.meter, one.hold)),
+    "a hold": (7, lambda one: placing.place(one.meter, "alice", 1, 60)),
+    "a capture": (7, lambda one: closing.capture(one.meter, one.hold, 4)),
+    "a release": (7, lambda one: closing.release(one.meter, one.hold)),
     "a hold that expires": (61, Account.sweeps),
     "a debit after a hold has expired": (61, lambda one: debits.debit(one.meter, "alice", 1)),
-    "a hold after a hold has expired": (61, lambda one: holds.place(one.meter, "alice", 1, 60)),
+    "a hold after a hold has expired": (61, lambda one: placing.place(one.meter, "alice", 1, 60)),
     "a debit on the next day": (86_400, lambda one: debits.debit(one.meter, "alice", 1)),
 }
 NO_CHANGES: Final[dict[str, Callable[[Account], object]]] = {
@@ -101,7 +103,7 @@ NO_CHANGES: Final[dict[str, Callable[[Account], object]]] = {
     ),
     "an expiry of another purchase": lambda one: one.tells(builders.expired(pending(one.books))),
     "a debit of more than there is": Account.asks_too_much,
-    "a capture that is told again": lambda one: holds.capture(one.meter, one.hold, 4),
+    "a capture that is told again": lambda one: closing.capture(one.meter, one.hold, 4),
     "a read": lambda one: debits.read(one.books, "alice"),
 }
 
@@ -121,7 +123,7 @@ def test_every_change_of_a_quota_is_its_latest(
 @pytest.mark.parametrize("act", NO_CHANGES.values(), ids=NO_CHANGES)
 def test_what_changes_nothing_is_no_change(act: Callable[[Account], object]) -> None:
     account = Account()
-    holds.capture(account.meter, account.hold, 4)
+    closing.capture(account.meter, account.hold, 4)
     before = account.updated_at
     account.clock.advance(seconds=7)
     act(account)

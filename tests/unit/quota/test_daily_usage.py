@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from billing.account import history
 from billing.books import Books
-from billing.payments import settlement
+from billing.holds import closing, placing
 from billing.payments.payment import Payment
-from billing.quota import debits, holds, spending
-from billing.quota.spending import Meter
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from support import builders, laws
 from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -17,7 +18,7 @@ from support.fakes.memory_store import MemoryStore
 @pytest.fixture
 def meter(clock: Clock) -> Meter:
     """Alice has bought 100 units and used 10 of them today."""
-    spending._seen.clear()
+    memory._seen.clear()
     books = builders.books_on(MemoryStore(), clock=clock)
     settlement.apply(books, fact(builders.completed(pending(books))))
     meter = Meter(books, "https://shop.example.com")
@@ -38,9 +39,9 @@ def test_a_capture_after_midnight_is_the_new_days_use(meter: Meter, clock: Clock
     """The hold was placed before: what was used before is booked on its own day, and what is
     captured on the day of the capture.
     """
-    hold = holds.place(meter, "alice", 20, 86_400).hold_id
+    hold = placing.place(meter, "alice", 20, 86_400).hold_id
     clock.advance(hours=22)
-    holds.capture(meter, hold, 15)
+    closing.capture(meter, hold, 15)
     assert _consumed(meter.books) == {"2026-01-02": -10}
     clock.advance(days=1)
     debits.debit(meter, "alice", 1)
@@ -49,9 +50,9 @@ def test_a_capture_after_midnight_is_the_new_days_use(meter: Meter, clock: Clock
 
 def test_a_release_after_midnight_begins_no_day(meter: Meter, clock: Clock) -> None:
     """Nothing is used, so that nothing is booked."""
-    hold = holds.place(meter, "alice", 20, 86_400).hold_id
+    hold = placing.place(meter, "alice", 20, 86_400).hold_id
     clock.advance(hours=22)
-    holds.release(meter, hold)
+    closing.release(meter, hold)
     assert _consumed(meter.books) == {}
     assert debits.read(meter.books, "alice").remaining == 90
 
@@ -97,7 +98,7 @@ def test_use_of_no_known_day_is_booked_today(meter: Meter) -> None:
     """
     row = meter.books.store.tables["quotas"]["alice", "quota"]  # type: ignore[attr-defined]
     del row["use_day"]
-    spending._seen.clear()
+    memory._seen.clear()
     debits.debit(meter, "alice", 1)
     assert _consumed(meter.books) == {"2026-01-02": -10}
 
@@ -105,7 +106,7 @@ def test_use_of_no_known_day_is_booked_today(meter: Meter) -> None:
 @pytest.fixture
 def books(clock: Clock) -> Books:
     """Nothing was sold. What is used before money goes back is written off."""
-    spending._seen.clear()
+    memory._seen.clear()
     return builders.books_on(MemoryStore(), "write_off", clock)
 
 

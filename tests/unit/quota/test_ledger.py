@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.buying import queries
-from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.quota import debits, spending
-from billing.quota.spending import Meter
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from support import builders, laws
 from support.builders import Clock, fact, pending
@@ -18,7 +18,7 @@ from support.fakes.memory_store import MemoryStore
 @pytest.fixture
 def books(clock: Clock) -> Books:
     """Nothing was sold. What is used before money goes back is written off."""
-    spending._seen.clear()
+    memory._seen.clear()
     return builders.books_on(MemoryStore(), "write_off", clock)
 
 

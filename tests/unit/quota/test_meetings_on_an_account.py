@@ -14,11 +14,12 @@ from billing.errors import (
     NotDoneError,
     OutcomeUnknownError,
 )
-from billing.payments import settlement
-from billing.quota import debits, holds
-from billing.quota.spending import Meter
-from billing.reconciliation import retry_parked
-from billing.storage.dynamodb import Page
+from billing.holds import closing, placing
+from billing.reconciliation import hold_sweep
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.spending.meter import Meter
+from billing.storage.reader import Page
 from billing.storage.writes import Write
 from support import builders, laws
 from support.builders import Clock, fact, pending
@@ -27,7 +28,7 @@ from support.fakes.memory_store import MemoryStore
 SHOP = "https://shop.example.com"
 TAKE: Final[dict[str, Callable[[Meter, str, int], Any]]] = {
     "debit": lambda meter, customer, units: debits.debit_once(meter, customer, units, "me", "key"),
-    "hold": lambda meter, customer, units: holds.place(meter, customer, units, 60),
+    "hold": lambda meter, customer, units: placing.place(meter, customer, units, 60),
 }
 _numbers = count(1)
 
@@ -195,13 +196,13 @@ def test_a_hold_has_one_name(store: MeetingStore, customer: str, change: str) ->
     books = _books(store)
     _buy(books, customer)
     meter = Meter(books, SHOP)
-    name = holds.place(meter, customer, 5, 60).hold_id
+    name = placing.place(meter, customer, 5, 60).hold_id
     wrong = change.format(name.removeprefix("hold_") if change in ("{}", "x{}") else name)
     with pytest.raises(BillingError, match="not_found"):
-        holds.capture(meter, wrong, 5)
+        closing.capture(meter, wrong, 5)
     with pytest.raises(BillingError, match="not_found"):
-        holds.release(meter, wrong)
-    assert holds.release(meter, name).released == 5
+        closing.release(meter, wrong)
+    assert closing.release(meter, name).released == 5
 
 
 def test_a_refused_write_of_the_store_is_no_answer_to_a_customer(
@@ -215,7 +216,7 @@ def test_a_refused_write_of_the_store_is_no_answer_to_a_customer(
         raise ConditionFailedError({1: {"units": 1}})
 
     store.before = [refuse]
-    assert holds.place(Meter(books, SHOP), customer, 5, 60).remaining == 95
+    assert placing.place(Meter(books, SHOP), customer, 5, 60).remaining == 95
     laws.check(store)
 
 
@@ -266,9 +267,9 @@ def test_holds_that_are_not_due_are_not_read(store: MeetingStore, customer: str)
     for _ in range(3):
         _buy(books, customer)
     meter = Meter(books, SHOP)
-    holds.place(meter, customer, 1, 10)
+    placing.place(meter, customer, 1, 10)
     for _ in range(250):
-        holds.place(meter, customer, 1, 3600)
+        placing.place(meter, customer, 1, 3600)
     clock.advance(seconds=11)
     before = store.calls
     assert debits.read(books, customer).held == 250
@@ -281,7 +282,7 @@ def test_a_sweep_that_has_seen_all_that_is_due_asks_no_further(
     """It runs each minute, mostly in vain: a call for each mark of its index then."""
     books = _books(store)
     _buy(books, customer)
-    holds.place(Meter(books, SHOP), customer, 5, 60)
+    placing.place(Meter(books, SHOP), customer, 5, 60)
     asked: list[int] = []
     due = store.due
 
@@ -290,4 +291,4 @@ def test_a_sweep_that_has_seen_all_that_is_due_asks_no_further(
         return due(now_epoch, after, mark)
 
     store.due = count_and_ask  # type: ignore[method-assign]
-    assert (retry_parked.sweep_holds(books), len(asked)) == (0, 3)
+    assert (hold_sweep.sweep_holds(books), len(asked)) == (0, 3)

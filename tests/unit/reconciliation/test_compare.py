@@ -6,17 +6,18 @@ from billing.buying import confirmation
 from billing.clock import epoch
 from billing.errors import OutcomeUnknownError
 from billing.facts import RefundsFact, SessionFact
-from billing.payments import parking, settlement
+from billing.holds.placing import place
+from billing.parked import dropping, records
 from billing.payments.payment import Payment
-from billing.quota import debits
-from billing.quota.holds import place
-from billing.quota.spending import Meter
-from billing.reconciliation import compare, retry_parked
+from billing.reconciliation import hold_sweep, lost_payments, retry_parked
 from billing.reconciliation import run as reconciliation
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
-from billing.storage.dynamodb import Page
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
+from billing.storage.reader import Page
 from billing.storage.writes import Write
 from billing.stripe_api import objects
 from support import builders, laws
@@ -233,8 +234,8 @@ def test_what_an_operator_has_dropped_is_no_difference(books: Books, stripe: Str
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()), currency="eur")
     assert _reconcile(books, stripe).counts == {"currency": 1}
-    (record,) = parking.all_parked(books)
-    parking.drop(books, record, "refunded by hand")
+    (record,) = records.all_parked(books)
+    dropping.drop(books, record, "refunded by hand")
     report = _reconcile(books, stripe)
     assert (report.counts, report.dropped) == ({}, 1)
 
@@ -412,7 +413,7 @@ def test_recovery_finds_the_session_that_a_refund_belongs_to(books: Books, strip
     books.clock.advance(seconds=61)  # type: ignore[attr-defined]
     assert _recover(books, stripe).settled == 1
     assert (_units(books), _status(books, payment)) == (50, "partially_refunded")
-    assert not list(parking.all_parked(books))
+    assert not list(records.all_parked(books))
 
 
 def test_a_parked_event_survives_an_outage_of_stripe(
@@ -424,7 +425,7 @@ def test_a_parked_event_survives_an_outage_of_stripe(
     stripe.is_down = True
     clock.advance(seconds=61)
     assert _recover(books, stripe).waiting == 1
-    assert len(list(parking.all_parked(books))) == 1
+    assert len(list(records.all_parked(books))) == 1
     stripe.is_down = False
     clock.advance(hours=1)
     assert _recover(books, stripe).settled == 1
@@ -440,7 +441,7 @@ def test_an_event_that_is_not_ours_is_no_longer_parked(
     settlement.apply(books, fact(builders.refunded(stranger, 500)))
     clock.advance(seconds=61)
     _recover(books, stripe)
-    assert not list(parking.all_parked(books))
+    assert not list(records.all_parked(books))
 
 
 def test_what_waits_for_an_operator_is_not_retried(
@@ -450,7 +451,7 @@ def test_what_waits_for_an_operator_is_not_retried(
     settlement.apply(books, fact(builders.completed(pending(books), currency="eur")))
     clock.advance(days=30)
     assert _recover(books, stripe).waiting == 1
-    assert len(list(parking.all_parked(books))) == 1
+    assert len(list(records.all_parked(books))) == 1
 
 
 def test_one_parked_event_that_cannot_be_settled_does_not_stop_the_others(
@@ -473,8 +474,8 @@ def test_a_sweep_releases_expired_holds_of_idle_accounts(books: Books, clock: Cl
     settlement.apply(books, fact(builders.completed(pending(books))))
     place(Meter(books, ""), "alice", 40, 60)
     clock.advance(seconds=61)
-    assert retry_parked.sweep_holds(books) == 1
-    assert retry_parked.sweep_holds(books) == 0
+    assert hold_sweep.sweep_holds(books) == 1
+    assert hold_sweep.sweep_holds(books) == 0
     item = books.store.get("quotas", ("alice", "quota"))
     assert item is not None
     assert (item["held"], item["remaining"], item.get("holds_due")) == (0, 100, None)
@@ -524,7 +525,7 @@ def test_a_retry_that_ends_unknown_keeps_the_record(
     with monkeypatch.context() as patch:
         patch.setattr(books.store, "commit", lost)
         assert _recover(books, stripe).waiting == 1
-    assert len(list(parking.all_parked(books))) == 1
+    assert len(list(records.all_parked(books))) == 1
     clock.advance(hours=1)
     assert _recover(books, stripe).settled == 1
     assert _units(books) == 50
@@ -539,7 +540,7 @@ def test_a_record_that_was_rebuilt_has_its_session_before_anything_is_settled(
     store.tables["payments"].clear()
     paid = fact(builders.completed(payment))
     assert isinstance(paid, SessionFact)
-    rebuilt = compare._rebuild(books, paid, {"created": epoch(books.clock())})
+    rebuilt = lost_payments.rebuild(books, paid, {"created": epoch(books.clock())})
     assert rebuilt is not None
     (item,) = [row for key, row in store.tables["payments"].items() if key[1] == payment.payment_id]
     assert Payment.from_item(item) == rebuilt

@@ -7,10 +7,10 @@ from typing import Any, Final
 import pytest
 from billing.books import Books
 from billing.clock import epoch
-from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.reconciliation import run
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
+from billing.settlement import settlement
 from support import builders
 from support.builders import START, Clock, fact, intent_of, pending
 from support.fakes.memory_store import MemoryStore

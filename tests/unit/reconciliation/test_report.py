@@ -6,7 +6,7 @@ import pytest
 from billing.books import Books
 from billing.clock import epoch
 from billing.reconciliation import run as reconciliation
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from support import builders
 from support.builders import Clock, pending
 from support.fakes.memory_store import MemoryStore

@@ -7,10 +7,11 @@ from billing.books import Books
 from billing.buying import queries
 from billing.clock import epoch
 from billing.errors import AwsRefusedError, OutcomeUnknownError
-from billing.payments import parking, settlement
-from billing.quota.holds import place
-from billing.quota.spending import Meter
+from billing.holds.placing import place
+from billing.parked import dropping, records, retries
 from billing.reconciliation import retry_parked
+from billing.settlement import settlement
+from billing.spending.meter import Meter
 from support import builders, laws
 from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -76,7 +77,7 @@ def test_those_due_for_longest_are_tried_first(recovery: Recovery) -> None:
     """What was tried in vain goes behind all that were due before it is due again."""
     recovery.park_refunds(3)
     first, second, third = _intents(recovery)
-    parking.postpone(recovery.books, recovery.parked()[0])
+    retries.postpone(recovery.books, recovery.parked()[0])
     recovery.clock.advance(minutes=10)
     assert recovery.run()["settled"] == 3
     assert recovery.stripe.asked == [second, third, first]
@@ -115,8 +116,8 @@ def test_an_event_that_an_operator_has_just_dropped_is_not_retried(
     """The run had read it a moment before: the operator's decision counts."""
     recovery.park_refunds(1)
     read = recovery.parked()
-    parking.drop(recovery.books, read[0], "refunded by hand")
-    monkeypatch.setattr(parking, "all_parked", lambda _books: iter(read))
+    dropping.drop(recovery.books, read[0], "refunded by hand")
+    monkeypatch.setattr(records, "all_parked", lambda _books: iter(read))
     assert recovery.run()["settled"] == 0
     assert recovery.units() == 0
 

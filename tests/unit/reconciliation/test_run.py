@@ -7,13 +7,16 @@ import pytest
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import ConditionFailedError
-from billing.payments import parking, settlement
-from billing.quota import debits, holds, spending
-from billing.quota.spending import Meter
+from billing.holds import placing
+from billing.parked import dropping, records, retries
 from billing.reconciliation import run
+from billing.reconciliation.job import CURSORS, LAST, PHASES, Run
+from billing.reconciliation.pages import FAILED_IN_A_ROW_MAX
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import CURSORS, FAILED_IN_A_ROW_MAX, LAST, PHASES, Run
-from billing.stripe_api.client import StripeServerError
+from billing.settlement import settlement
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
+from billing.stripe_api.outcomes import StripeServerError
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import Meddled
@@ -124,7 +127,7 @@ def test_a_refund_whose_purchase_is_settled_while_it_is_parked_is_settled_immedi
     books.store.first = lambda: settlement.apply(books, fact(builders.completed(payment)))  # type: ignore[attr-defined]
     outcome = settlement.apply(books, fact(builders.refunded(payment, 500)))
     assert (outcome.status, outcome.units) == ("settled", -50)
-    assert not list(parking.all_parked(books))
+    assert not list(records.all_parked(books))
 
 
 def test_a_refund_of_a_second_payment_for_one_purchase_takes_nothing_back(
@@ -143,7 +146,7 @@ def test_a_refund_of_a_second_payment_for_one_purchase_takes_nothing_back(
         assert "nothing led" not in " ".join(row.detail for row in _run(books, stripe).differences)
     assert debits.read(books, "alice").remaining == 100
     assert books.store.get("payments", ("ref#pi_other", "reference")) is None
-    assert [record.kind for record in parking.all_parked(books)] == ["paid_twice"]
+    assert [record.kind for record in records.all_parked(books)] == ["paid_twice"]
 
 
 def test_a_second_session_of_one_purchase_is_not_taken_for_the_first(
@@ -195,22 +198,22 @@ def test_an_event_that_is_delivered_again_waits_as_long(books: Books) -> None:
     """Stripe delivers it again while it is parked: when it is tried next stays as it is."""
     event = builders.refunded(pending(books), 500)
     settlement.apply(books, fact(event))
-    (record,) = parking.all_parked(books)
-    parking.postpone(books, record)
-    (before,) = parking.all_parked(books)
+    (record,) = records.all_parked(books)
+    retries.postpone(books, record)
+    (before,) = records.all_parked(books)
     settlement.apply(books, fact(event))
-    assert list(parking.all_parked(books)) == [before]
+    assert list(records.all_parked(books)) == [before]
 
 
 def test_what_was_settled_meanwhile_is_not_dropped(books: Books) -> None:
     """The operator is informed that it does not exist any more."""
     event = builders.completed(pending(books), currency="eur")
     settlement.apply(books, fact(event))
-    (record,) = parking.all_parked(books)
-    parking.resolve(books, record)
+    (record,) = records.all_parked(books)
+    retries.resolve(books, record)
     with pytest.raises(ConditionFailedError):
-        parking.drop(books, record, "paid back by hand")
-    assert not list(parking.all_dropped(books))
+        dropping.drop(books, record, "paid back by hand")
+    assert not list(records.all_dropped(books))
 
 
 def test_concurrent_requests_restore_a_dropped_refund_once(books: Books) -> None:
@@ -218,14 +221,14 @@ def test_concurrent_requests_restore_a_dropped_refund_once(books: Books) -> None
     payment = pending(books)
     event = builders.refunded(payment, 500)
     settlement.apply(books, fact(event))
-    (record,) = parking.all_parked(books)
-    assert parking.drop_with_purchase(
+    (record,) = records.all_parked(books)
+    assert dropping.drop_with_purchase(
         books, record, payment.session_id, builders.intent_of(payment)
     )
     gone = frozenset({record.name})
-    books.store.first = lambda: parking.bring_back(books, builders.intent_of(payment), gone)  # type: ignore[attr-defined]
-    parking.bring_back(books, builders.intent_of(payment), gone)
-    assert [one.name for one in parking.all_parked(books)] == [record.name]
+    books.store.first = lambda: dropping.bring_back(books, builders.intent_of(payment), gone)  # type: ignore[attr-defined]
+    dropping.bring_back(books, builders.intent_of(payment), gone)
+    assert [one.name for one in records.all_parked(books)] == [record.name]
     assert settlement.apply(books, fact(builders.completed(payment))).status == "settled"
     assert debits.read(books, "alice").remaining == 50
 
@@ -282,13 +285,13 @@ def test_two_refunds_in_one_moment_owe_held_units_once() -> None:
     """Of two purchases of one customer, under ``write_off``: what a hold promises is owed by the
     first, and used up by then.
     """
-    spending._seen.clear()
+    memory._seen.clear()
     books = builders.books_on(Meddled(), "write_off", Clock())
     payments = [pending(books), pending(books)]
     for payment in payments:
         settlement.apply(books, fact(builders.completed(payment)))
     debits.debit(Meter(books, ""), "alice", 180)
-    holds.place(Meter(books, ""), "alice", 20, 600)
+    placing.place(Meter(books, ""), "alice", 20, 600)
     first, second = (fact(builders.refunded(payment, 999)) for payment in payments)
     books.store.first = lambda: settlement.apply(books, first)  # type: ignore[attr-defined]
     settlement.apply(books, second)

@@ -5,12 +5,13 @@ from typing import Any, Final
 import pytest
 import reconcile
 from billing.books import Books
-from billing.payments import parking, settlement
-from billing.quota import debits
+from billing.parked import dropping, records
 from billing.reconciliation import run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
-from billing.stripe_api.client import StripeServerError
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.stripe_api.outcomes import StripeServerError
 from billing.telemetry import metrics
 from reconcile import IncompleteReconciliationError
 from support import builders
@@ -92,8 +93,8 @@ def _dropped(books: Books, stripe: Stripe) -> None:
     payment = pending(books)
     stripe.sell(payment, 1767323045, amount_subtotal=1)
     settlement.apply(books, fact(builders.completed(payment, amount_subtotal=1)))
-    for parked in parking.all_parked(books):
-        parking.drop(books, parked, "a test")
+    for parked in records.all_parked(books):
+        dropping.drop(books, parked, "a test")
 
 
 def _differing(books: Books, stripe: Stripe) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import botocore.session
 import pytest
-from billing.storage.dynamodb import Page, Store
+from billing.storage.dynamodb import Store
+from billing.storage.reader import Page
 from billing.storage.writes import KEY_NAMES
 from support.deadlines import PausedDeadline
 from support.fakes.dynamodb_client import Scripted

@@ -12,10 +12,11 @@ import pytest
 from billing.buying import checkout
 from billing.deadline import Deadline
 from billing.errors import BillingError
-from billing.payments import settlement
 from billing.payments.plans import catalogue
-from billing.quota import debits
-from billing.stripe_api.client import Gateway, StripeServerError
+from billing.settlement import settlement
+from billing.spending import debits
+from billing.stripe_api.client import Gateway
+from billing.stripe_api.outcomes import StripeServerError
 from simulator.lab import KEY, PARAMS, Lab, Receiver, lab
 from support import builders
 from support.builders import SHOP, fact

@@ -8,24 +8,26 @@ from typing import Any
 
 import pytest
 import stripe as official
+from billing.audit.repair import repair_account
+from billing.audit.tallies import Tallies
 from billing.books import Books
 from billing.buying import confirmation, queries
 from billing.clock import epoch, stamp
 from billing.deployment import StoredDeployment
 from billing.errors import AwsRefusedError, OutcomeUnknownError
 from billing.facts import SessionFact
-from billing.payments import parking, settlement
+from billing.parked import dropping, records, retries
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
-from billing.reconciliation import repair, retry_parked, run
-from billing.reconciliation.audit import Tallies
-from billing.reconciliation.run import Run
+from billing.reconciliation import retry_parked, run
+from billing.reconciliation.job import Run
+from billing.settlement import settlement
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api import objects, refusals
 from billing.stripe_api.claims import Ignored
-from billing.stripe_api.client import StripeServerError
 from billing.stripe_api.events import parse
+from billing.stripe_api.outcomes import StripeServerError
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -97,7 +99,7 @@ def test_a_dispute_of_a_charge_without_a_payment_intent_is_not_ours(
     assert _settle(books, event) == "parked"
     clock.advance(seconds=61)
     retry_parked.run(books, WithoutIntents())  # type: ignore[arg-type]
-    assert not list(parking.all_parked(books))
+    assert not list(records.all_parked(books))
 
 
 @pytest.mark.parametrize("quota", ["9" * 30, "-1", "1.5", "", "²", "٣", 100])
@@ -172,7 +174,7 @@ def test_a_refund_of_a_payment_that_a_restore_has_lost_waits_as_unknown(books: B
     _settle(books, builders.completed(payment))
     del books.store.tables["payments"][user_key("alice"), payment.payment_id]  # type: ignore[attr-defined]
     assert _settle(books, builders.refunded(payment, 500)) == "parked"
-    assert [record.kind for record in parking.all_parked(books)] == ["unknown_payment"]
+    assert [record.kind for record in records.all_parked(books)] == ["unknown_payment"]
 
 
 def test_trouble_at_stripe_is_not_taken_for_a_session_that_is_not_there(books: Books) -> None:
@@ -182,7 +184,7 @@ def test_trouble_at_stripe_is_not_taken_for_a_session_that_is_not_there(books: B
     del books.store.tables["ledger"]["alice", f"funded:{payment.session_id}"]  # type: ignore[attr-defined]
     job = Run(books, Away(), repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
     with pytest.raises(StripeServerError):
-        repair.repair_account(job, "alice")
+        repair_account(job, "alice")
 
 
 def test_a_deployments_id_is_read_once_a_container() -> None:
@@ -228,9 +230,9 @@ def test_what_was_dropped_is_shown_whole(books: Books) -> None:
     payment = pending(books)
     event = builders.completed(payment, currency="eur")
     _settle(books, event)
-    (record,) = parking.all_parked(books)
-    parking.drop(books, record, "paid back by hand")
-    (shown,) = parking.all_dropped(books)
+    (record,) = records.all_parked(books)
+    dropping.drop(books, record, "paid back by hand")
+    (shown,) = records.all_dropped(books)
     assert (shown["fact_id"], shown["type"], shown["kind"]) == (
         event["id"],
         event["type"],
@@ -263,7 +265,7 @@ def test_refunds_are_in_the_currency_that_stripe_gives_them(books: Books) -> Non
     assert seen.currency == "eur"
     assert objects.refunds(builders.intent_of(payment), "usd", [], "reconcile").currency == "usd"
     assert settlement.apply(books, seen).status == "parked"
-    assert [record.kind for record in parking.all_parked(books)] == ["mismatch"]
+    assert [record.kind for record in records.all_parked(books)] == ["mismatch"]
 
 
 @pytest.mark.parametrize(
@@ -289,7 +291,7 @@ def test_a_run_that_has_no_time_left_reads_no_further(books: Books) -> None:
     left = iter([True, True, False])
     done = retry_parked.run(books, Stripe(), lambda: next(left, False))  # type: ignore[arg-type]
     assert (done.settled, done.waiting) == (0, 3)
-    assert len(list(parking.all_parked(books))) == 4
+    assert len(list(records.all_parked(books))) == 4
 
 
 def test_a_dispute_is_looked_at_with_its_purchase(books: Books) -> None:
@@ -303,7 +305,7 @@ def test_a_dispute_is_looked_at_with_its_purchase(books: Books) -> None:
     _settle(books, event)
     books.store.tables["payments"][user_key("alice"), payment.payment_id] = before  # type: ignore[attr-defined]
     job = Run(books, stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
-    repair.repair_account(job, "alice")
+    repair_account(job, "alice")
     laws.check(books.store)
     found = queries.find(books, "alice", payment.payment_id)
     assert (found.status, found.units_clawed_back) == ("disputed", 100)
@@ -328,9 +330,9 @@ def test_a_parked_event_is_retried_every_six_hours_in_the_end(books: Books, cloc
     pauses = []
     for _ in range(14):
         clock.advance(days=1)
-        (record,) = parking.all_parked(books)
-        assert parking.postpone(books, record)
-        (record,) = parking.all_parked(books)
+        (record,) = records.all_parked(books)
+        assert retries.postpone(books, record)
+        (record,) = records.all_parked(books)
         pauses.append(record.next_try - epoch(clock.now))
     assert pauses == [60, 120, 240, 480, 960, 1920, 3840, 7680, 15360, *[21600] * 5]
 
@@ -370,12 +372,12 @@ def _without_session(payment_id: str) -> list[Write]:
 def test_what_waits_for_an_operator_is_left_exactly_as_it_is(books: Books, clock: Clock) -> None:
     """It is not even postponed, and is reported until an operator has looked."""
     _settle(books, builders.completed(pending(books), currency="eur"))
-    (before,) = parking.all_parked(books)
+    (before,) = records.all_parked(books)
     clock.advance(days=30)
     retry_parked.run(books, Stripe())  # type: ignore[arg-type]
-    assert list(parking.all_parked(books)) == [before]
-    assert parking.postpone(books, before)
-    (after,) = parking.all_parked(books)
+    assert list(records.all_parked(books)) == [before]
+    assert retries.postpone(books, before)
+    (after,) = records.all_parked(books)
     assert (after.next_try, after.tries) == (0, 1)
 
 

@@ -12,7 +12,8 @@ import pytest
 import stripe
 from billing.deadline import Deadline
 from billing.errors import BillingError, StripeRefusedError
-from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
+from billing.stripe_api.client import Gateway
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from billing.stripe_api.refusals import is_final, is_kept
 from simulator.lab import PARAMS
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from billing.payments.plans import catalogue
-from billing.quota.key_days import Bookmark, Uses, uses_from
+from billing.quota.key_bookmarks import Bookmark, Uses, uses_from
 from billing.top_up.agreement import Agreement, Card, month_after, month_of
 from billing.top_up.charge import Charge
 

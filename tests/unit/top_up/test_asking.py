@@ -10,7 +10,7 @@ from billing.facts import DeclinedFact, SessionFact
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.stripe_api.cards import CardDeclinedError
-from billing.stripe_api.client import StripeNotFoundError, StripeServerError
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from billing.top_up.asking import Asker, Word
 from billing.top_up.charge import (
     Charge,

@@ -11,7 +11,7 @@ from billing.errors import BillingError, StripeRefusedError
 from billing.payments.plans import catalogue
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
-from billing.stripe_api.client import StripeNotFoundError, StripeServerError
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from billing.top_up import consent
 from billing.top_up.agreement import Agreement, Card, change
 from billing.top_up.charge import Charge

@@ -7,7 +7,7 @@ import pytest
 from billing.books import Books
 from billing.errors import BillingError, ConditionFailedError, OutcomeUnknownError
 from billing.storage.writes import Write
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from billing.top_up import customers
 from support import builders
 from support.builders import DEPLOYMENT

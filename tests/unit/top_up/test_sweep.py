@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from billing.errors import AwsRefusedError, BillingError, NotDoneError
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from billing.top_up import runner, sweep
 from billing.top_up.agreement import Agreement
 from billing.top_up.charge import Charge

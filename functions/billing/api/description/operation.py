@@ -1,0 +1,100 @@
+"""One operation of the API, and what operations are made of: parameters, bodies, links."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from billing import cursors
+from billing.api.description.schema import Schema
+
+LIMIT: Final[Schema] = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": cursors.LIMIT_MAX,
+    "default": cursors.LIMIT_DEFAULT,
+}
+CURSOR: Final[Schema] = {
+    "type": "string",
+    "maxLength": cursors.CURSOR_CHARS_MAX,
+    "pattern": "^[A-Za-z0-9_-]*$",
+}
+STRIPES: Final = ("stripe_unavailable", "stripe_refused")
+REPEATS: Final = (
+    "a repeat under the same key is answered as the first time, "
+    "and another body under it refused"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of the API.
+
+    ``who`` says who may call it, "" for everybody. ``codes`` are the errors of this operation,
+    beside those that all operations of its kind share.
+    """
+
+    name: str
+    summary: str
+    status: int
+    answer: str
+    who: str = ""
+    codes: Sequence[str] = ()
+    body: Schema | None = None
+    parameters: Sequence[Schema] = ()
+    links: Mapping[str, Schema] = field(default_factory=dict)
+    also: int = 0
+    """Another status of the same answer: of a repeat."""
+
+
+def with_optional(body: Schema, **members: Schema) -> Schema:
+    """Return the schema of an object that may have these members too."""
+    return {**body, "properties": {**body["properties"], **members}}
+
+
+def listing(name: str, summary: str, answer: str) -> Operation:
+    """Return the operation that lists something, page by page."""
+    page = (
+        parameter("limit", "query", LIMIT),
+        parameter(
+            "cursor",
+            "query",
+            CURSOR,
+            "next_cursor of the page before; empty for the first",
+        ),
+    )
+    return Operation(
+        name, summary, 200, answer, "user", ("invalid_request",), None, page
+    )
+
+
+def parameter(
+    name: str,
+    place: str,
+    schema: Schema,
+    told: str = "",
+    *,
+    required: bool = False,
+) -> Schema:
+    """Return a parameter in this place: a header, the query or the path."""
+    return {
+        "name": name,
+        "in": place,
+        **({"required": True} if required else {}),
+        "schema": schema,
+        **({"description": told} if told else {}),
+    }
+
+
+def in_path(name: str, schema: Schema, told: str = "") -> Schema:
+    """Return a parameter that is a part of the path."""
+    return parameter(
+        name, "path", {"minLength": 1} | schema, told, required=True
+    )
+
+
+def link(operation: str, parameter: str, member: str) -> dict[str, Any]:
+    """Return a link: a member of the answer is a parameter of another operation."""
+    return {
+        "operationId": operation,
+        "parameters": {parameter: f"$response.body#/{member}"},
+    }

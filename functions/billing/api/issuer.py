@@ -1,0 +1,71 @@
+"""Asks the sign-in issuer for its endpoints, and tells an address's origin."""
+
+import json
+import os
+import re
+import urllib.request
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+from billing.errors import SettingsError
+from billing.telemetry import logger
+
+ENDPOINTS: Final = (
+    "authorization_endpoint",
+    "token_endpoint",
+    "end_session_endpoint",
+)
+DISCOVERY_SECONDS: Final = 2.0
+"""An issuer answers in a tenth of that; a page without it still shows the plans."""
+DISCOVERY_BYTES_MAX: Final = 64 * 1024
+
+
+def issuer() -> str:
+    """Return the address of the sign-in issuer. Raises an error that names a missing variable."""
+    names = ("JWT_ISSUER", "JWT_CLIENT_ID")
+    faults = [name for name in names if not os.environ.get(name, "").strip()]
+    if faults:
+        where = "The template sets these under Globals.Function.Environment."
+        raise SettingsError(f"missing or blank: {', '.join(faults)}. {where}")
+    return os.environ["JWT_ISSUER"].strip()
+
+
+@cache
+def discover() -> Mapping[str, str]:
+    """Return the issuer's ENDPOINTS. They are read once per container.
+
+    A failure (OSError, TypeError, ValueError) is not remembered.
+    https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
+    """
+    url = f"{issuer().rstrip('/')}/.well-known/openid-configuration"
+    # S310: the address is the operator's own setting.
+    with urllib.request.urlopen(url, timeout=DISCOVERY_SECONDS) as answer:  # noqa: S310
+        described = dict(json.loads(answer.read(DISCOVERY_BYTES_MAX)))
+    named = described.get("issuer")
+    if named != issuer():
+        raise ValueError(
+            f"{url} describes the issuer {named!r}, JWT_ISSUER is {issuer()!r}"
+        )
+    return {
+        name: described[name]
+        for name in ENDPOINTS
+        if origin(described.get(name))
+    }
+
+
+def endpoints() -> Mapping[str, str]:
+    """Return the issuer's ENDPOINTS, or {} if the issuer does not answer."""
+    try:
+        return discover()
+    except (OSError, TypeError, ValueError) as error:
+        logger.warning("nobody can sign in", why=str(error))
+        return {}
+
+
+def origin(url: object) -> str:
+    """Return an address's origin, ``https://host:port``, or "" if it has none."""
+    if not isinstance(url, str):
+        return ""
+    match = re.match(r"https?://[A-Za-z0-9.:\[\]-]+(?=/|$)", url)
+    return match[0] if match else ""

@@ -1,0 +1,1 @@
+"""Audits the books: recomputes accounts from their rows, and repairs what a restore has lost."""

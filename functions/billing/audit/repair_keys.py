@@ -1,0 +1,145 @@
+"""Repairs the use of API keys after a restore kept only parts: from the ledger, which is right.
+
+A restored balance may have forgotten what a key used before entries that the ledger has. A restored
+table of keys may have forgotten what revoked keys used.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from billing.errors import ConditionFailedError, OutcomeUnknownError
+from billing.quota.balance import Balance
+from billing.quota.key_bookmarks import (
+    BUMP,
+    Bookmark,
+    Uses,
+    pin,
+    read_both,
+    write_uses,
+)
+from billing.quota.key_totals import NAMES, name_row
+from billing.quota.key_use import gone, left, name_of, used
+from billing.reconciliation.job import Run
+from billing.storage.keys import user_key
+from billing.storage.writes import Write, equals
+
+
+def repair_keys(job: Run, user_id: str) -> Iterator[str]:
+    """Repair what the keys of an account used, one key after the other. Yields what was done."""
+    store = job.books.store
+    booked = Counter[str]()
+    for row in store.pages("ledger", user_id):
+        booked.update(row.get("by_key", {}))
+    revoked = {
+        row["key_id"]: row.get("used", 0)
+        for row in store.pages("keys", user_key(user_id), NAMES)
+    }
+    _, uses = read_both(store, user_id)
+    known = [mark.key_id for mark in uses.live.values()]
+    for key_id in sorted({*booked, *revoked, *known}):
+        shown = booked[key_id]
+        yield from _repair(job, user_id, key_id, shown, revoked.get(key_id, 0))
+
+
+def _repair(
+    job: Run, user_id: str, key_id: str, booked: int, revoked: int
+) -> Iterator[str]:
+    """Make ``booked + more - day`` equal to what the key's own row has."""
+    store, name = job.books.store, name_of(key_id)
+    store.deadline.begin()
+    writes: tuple[Write, ...]
+    for _ in store.deadline.attempts():
+        balance, uses = read_both(store, user_id)
+        counter = _counter(balance, name)
+        if counter and name in uses.live:
+            change = _recount(
+                balance, uses.live[name], counter, booked - revoked
+            )
+            found, right = change.before, change.after
+            writes = change.writes(user_id, balance)
+        else:
+            more = uses.revoked.get(name, Bookmark(key_id)).more
+            found, right = (revoked, 0), (booked + more, 0)
+            writes = _rewrite(user_id, balance, uses, key_id, booked + more)
+        if found == right:
+            return
+        try:
+            if job.repair:
+                store.commit(*writes)
+        except ConditionFailedError:
+            continue
+        yield f"{key_id}: {sum(found)} units were counted, now {sum(right)}, by the ledger"
+        return
+    message = f"the account {user_id} kept changing until the deadline"
+    raise OutcomeUnknownError(message)
+
+
+def _counter(balance: Balance, name: str) -> str:
+    """Return the attribute that counts a key, "" where the balance has none."""
+    return next(
+        (one for one in (used(name), gone(name)) if one in balance.keys), ""
+    )
+
+
+class _Recount(NamedTuple):
+    """A key's counter and bookmark, before and after."""
+
+    counter: str
+    mark: Bookmark
+    right: Bookmark
+    used: int
+    used_right: int
+
+    @property
+    def before(self) -> tuple[int, int]:
+        """Units when the day began, and since."""
+        return self.mark.day, self.used - self.mark.day
+
+    @property
+    def after(self) -> tuple[int, int]:
+        """The same as it should be."""
+        return self.right.day, self.used_right - self.right.day
+
+    def writes(self, user_id: str, balance: Balance) -> tuple[Write, ...]:
+        """Return the writes of the counter, of what is left of the limit, and of the bookmark."""
+        name, per = self.counter[1:], self.mark.per
+        add = {**BUMP, self.counter: self.used_right - self.used}
+        if per and left(name) in balance.keys:
+            in_window = self.used - self.mark.base(per)
+            add[left(name)] = in_window - (
+                self.used_right - self.right.base(per)
+            )
+        must = (pin(balance), equals(self.counter, self.used))
+        account = Write("quotas", (user_id, "quota"), add=add, must=must)
+        return account, write_uses(user_id, {name: self.right})
+
+
+def _recount(
+    balance: Balance, mark: Bookmark, counter: str, booked: int
+) -> _Recount:
+    """Begin the day where the ledger ends.
+
+    What the key used since stays, up to what the account used since.
+    """
+    total, day = balance.keys[counter], booked + mark.more
+    since = min(max(0, total - day), balance.used - balance.itemised)
+    used_right = day + since
+    right = replace(mark, day=day, month=min(mark.month, used_right))
+    return _Recount(counter, mark, right, total, used_right)
+
+
+def _rewrite(
+    user_id: str, balance: Balance, uses: Uses, key_id: str, total: int
+) -> tuple[Write, ...]:
+    """Return the writes of the total in the key's own row."""
+    account = Write(
+        "quotas", (user_id, "quota"), add=BUMP, must=(pin(balance),)
+    )
+    row = Write(
+        "keys",
+        name_row(user_id, name_of(key_id)),
+        set={"key_id": key_id, "used": total},
+    )
+    return account, write_uses(user_id, {}, uses.revoked), row

@@ -1,0 +1,126 @@
+"""Records the payment of an order, once under each Idempotency-Key."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from billing.books import Books
+from billing.clock import epoch, stamp, to_epoch
+from billing.errors import (
+    BillingError,
+    ConditionFailedError,
+    Item,
+    OutcomeUnknownError,
+)
+from billing.ids import digest, new_id
+from billing.payments.payment import Payment, Phase
+from billing.payments.plan import Plan
+from billing.storage.keys import user_key
+from billing.storage.writes import Write, absent, creates, equals
+
+REMEMBERED_SECONDS: Final = 23 * 3600
+"""Stripe keeps an idempotency key for at least 24 hours. After that, a retry may make a second
+session for one payment.
+
+One hour less, for the difference of the clocks and for the request itself:
+https://docs.stripe.com/api/idempotent_requests.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a caller asks for: the same under one Idempotency-Key."""
+
+    user_id: str
+    plan: Plan
+    saves_card: bool = False
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What is kept under the key to compare a repeat with."""
+        saves = {"remember_card": True} if self.saves_card else {}
+        return {"plan": self.plan.id, **saves}
+
+    def is_repeated_by(self, under_key: Item) -> bool:
+        """Whether what stands under the key is of the same order."""
+        kept = (under_key["plan"], under_key.get("remember_card", False))
+        return kept == (self.plan.id, self.saves_card)
+
+
+def record(
+    books: Books, order: Order, key: str, instead_of: str = ""
+) -> Payment:
+    """Record a new payment under the key, or go on with the one that the key leads to.
+
+    ``instead_of``: the payment to which the key must still lead, and leads no longer then. What
+    stands under the key, and what a repeat does::
+
+        under the key                              a repeat
+        nothing                                    records a new payment
+        another order: its plan, or its card       409 idempotency_conflict
+        a payment with a session                   answers that session again
+        paid, being paid, or failed, no session    409 idempotency_conflict
+        no session, Stripe remembers our key       asks Stripe again under the same key
+        no session, and expired or too old         records a new payment at today's price
+
+    A payment without a session is one whose answer never reached the caller. A new one is safe then
+    only because Stripe cannot be asked for the old one any more: no payment has two sessions.
+    """
+    now, user_id = books.clock(), order.user_id
+    payment = Payment.of(order.plan, new_id("pay", now), user_id, stamp(now))
+    owner = user_key(user_id)
+    writes = [
+        creates("payments", (owner, payment.payment_id), payment.to_item())
+    ]
+    if key:
+        kept = {"payment_id": payment.payment_id, **order.body}
+        free = (
+            equals("payment_id", instead_of) if instead_of else absent("owner")
+        )
+        writes.append(
+            Write(
+                "payments",
+                (owner, f"key#{digest(key)}"),
+                set=kept,
+                must=(free,),
+            )
+        )
+    try:
+        books.store.commit(*writes)
+    except ConditionFailedError as refused:
+        under_key = refused.old.get(1)
+        if not under_key:
+            raise
+        return _repeat(books, order, key, under_key)
+    return payment
+
+
+def _repeat(books: Books, order: Order, key: str, under_key: Item) -> Payment:
+    """Return the payment that a repeat goes on with: see the table of _record."""
+    if not order.is_repeated_by(under_key):
+        detail = (
+            "this Idempotency-Key was used with another body; "
+            "send a new key for a new purchase"
+        )
+        raise BillingError("idempotency_conflict", detail)
+    payment = find_payment(books, order.user_id, under_key["payment_id"])
+    if payment.url:
+        return payment
+    if payment.phase > Phase.EXPIRED:
+        state = f"was paid, is being paid or failed: see {payment.payment_id}"
+        detail = (
+            f"this key's purchase {state}; send a new key for a new purchase"
+        )
+        raise BillingError("idempotency_conflict", detail)
+    age_seconds = epoch(books.clock()) - to_epoch(payment.created_at)
+    if age_seconds < REMEMBERED_SECONDS and payment.phase < Phase.EXPIRED:
+        return payment
+    return record(books, order, key, instead_of=payment.payment_id)
+
+
+def find_payment(books: Books, user_id: str, payment_id: str) -> Payment:
+    """Return a payment that a row leads to. Raises OutcomeUnknownError where it is not there."""
+    item = books.store.get("payments", (user_key(user_id), payment_id))
+    if item is None:
+        message = f"payment {payment_id} is named by a key but is not there"
+        raise OutcomeUnknownError(message)
+    return Payment.from_item(item)

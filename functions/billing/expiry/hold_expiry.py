@@ -1,0 +1,176 @@
+"""Releases expired holds, each exactly once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from billing.books import Books
+from billing.clock import epoch, stamp
+from billing.errors import ConditionFailedError, Item
+from billing.expiry.due_holds import holds_are_due
+from billing.notices.notice import Notice, tell
+from billing.quota import lot_burning, lot_holds
+from billing.quota.balance import Balance
+from billing.quota.key_use import give_back, held_by_key
+from billing.quota.lot_holds import Closed
+from billing.quota.movement import come_in
+from billing.storage.writes import Write, creates, equals, exists
+
+EXPIRED_AT_ONCE: Final = 46
+"""Holds released in one transaction: two writes each, beside the account, what is taken with it
+and four rows of what that crosses, within DynamoDB's 100."""
+CLOSED_KEPT_SECONDS: Final = 30 * 24 * 3600
+"""How long a closed hold answers ``hold_closed`` or replays, before it is not found."""
+State = Literal["captured", "released", "expired"]
+"""How a hold ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiredHolds:
+    """A batch of expired holds, with the writes that release them."""
+
+    account: Write
+    """Refused if a hold was placed or released since ``before``, or if the debt has changed."""
+    closing: tuple[Write, ...]
+    """Closes each hold; refused if a concurrent request has closed it."""
+    before: Balance
+    """The account as it was seen."""
+    after: Balance
+    """The account once this batch is released."""
+    notices: tuple[Notice, ...] = ()
+    """Units of lots that expired meanwhile."""
+
+    @classmethod
+    def read(
+        cls, books: Books, user_id: str, balance: Balance
+    ) -> "ExpiredHolds":
+        """Return the holds that expired first, at most EXPIRED_AT_ONCE. Moves no units."""
+        now = books.clock()
+        page = books.store.query(
+            "quotas", user_id, prefix="hold#", limit=EXPIRED_AT_ONCE + 1
+        )
+        rows = page.items  # sorted by expiry
+        expired = [
+            row
+            for row in rows[:EXPIRED_AT_ONCE]
+            if row["expires_at"] <= epoch(now)
+        ]
+        balance, expired, closed = _close(books, user_id, balance, expired)
+        next_due = (
+            rows[len(expired)]["expires_at"] if len(rows) > len(expired) else 0
+        )
+        account = _release(user_id, balance, expired, closed.back, stamp(now))
+        account = closed.beside(_note_due(account, next_due))
+        closing = tuple(
+            write
+            for row in expired
+            for write in close(row, "expired", 0, epoch(now))
+        )
+        return cls(
+            account=account,
+            closing=(*closing, *closed.change.rows, *closed.entries),
+            before=balance,
+            after=balance.after(account),
+            notices=closed.notices,
+        )
+
+
+def _close(
+    books: Books, user_id: str, balance: Balance, rows: list[Item]
+) -> tuple[Balance, list[Item], Closed]:
+    """Return the lots' part of the release of these holds, or of the first of them.
+
+    Where units of the account can expire, lots are read, and the balance may be read again.
+    """
+    if not rows or not balance.lots_exact:
+        units = sum(row["units"] for row in rows)
+        return balance, rows, lot_holds.close_without_lots(balance, units)
+    few = rows[: lot_holds.how_many(rows)]
+    through = lot_holds.through(few)
+    holdings = lot_burning.read_burnable(
+        books, user_id, balance, through=through
+    )
+    closed = lot_holds.close(holdings, few, 0, books.clock())
+    # The holds were read before lots were burned: the write is refused if others came meanwhile.
+    seen = replace(
+        holdings.balance,
+        holds_due=balance.holds_due,
+        holds_placed=balance.holds_placed,
+    )
+    return seen, few, closed
+
+
+def _release(
+    user_id: str, seen: Balance, rows: Sequence[Item], back: int, now: str
+) -> Write:
+    """Return the account's part: held units come back, ``back`` of them to be spent."""
+    units = sum(row["units"] for row in rows)
+    movement, of_keys = come_in(seen, back), give_back(seen, held_by_key(rows))
+    return Write(
+        "quotas",
+        (user_id, "quota"),
+        set={"updated_at": now},
+        add={"held": -units, **movement.add, **of_keys.add},
+        must=(
+            equals("holds_due", seen.holds_due),
+            equals("holds_placed", seen.holds_placed),
+            *movement.must,
+            *of_keys.must,
+        ),
+    )
+
+
+def _note_due(account: Write, next_due: int) -> Write:
+    """Return the account's write that moves ``holds_due`` on."""
+    if next_due:
+        return account._replace(set={**account.set, "holds_due": next_due})
+    return account._replace(remove=("holds_due",))
+
+
+def give_back_expired(books: Books, user_id: str, balance: Balance) -> None:
+    """Release all expired holds, each exactly once, also in a race with concurrent requests.
+
+    The caller must read the balance again afterwards.
+    """
+    for _ in books.store.deadline.attempts(pauses=False):
+        if not holds_are_due(balance, epoch(books.clock())):
+            return
+        expired = ExpiredHolds.read(books, user_id, balance)
+        account, *told = tell(
+            books,
+            user_id,
+            expired.before,
+            expired.account,
+            now=books.clock(),
+            notices=expired.notices,
+        )
+        try:
+            books.store.commit(account, *expired.closing, *told)
+        except ConditionFailedError:
+            # a concurrent request released them, or placed a hold: the caller reads again
+            return
+        balance = expired.before.after(account)
+
+
+def close(
+    row: Item, state: State, captured: int, now_epoch: int
+) -> tuple[Write, Write]:
+    """Return the writes that replace an open hold's row by a closed one.
+
+    They are atomic, so only one of several concurrent requests can close a hold. The closed row
+    keeps the result for later callers.
+    """
+    user_id, item = row["user_id"], row["item"]
+    closed = {
+        "state": state,
+        "units": row["units"],
+        "captured": captured,
+        "ttl": max(now_epoch, row["expires_at"]) + CLOSED_KEPT_SECONDS,
+    }
+    still_open = (exists("user_id"), equals("units", row["units"]))
+    return (
+        Write("quotas", (user_id, item), delete=True, must=still_open),
+        creates(
+            "quotas", (user_id, item.replace("hold#", "closed#", 1)), closed
+        ),
+    )

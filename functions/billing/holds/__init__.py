@@ -1,0 +1,1 @@
+"""Places, captures and releases holds: units set aside for a limited time."""

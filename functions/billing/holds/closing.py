@@ -1,0 +1,172 @@
+"""Captures and releases holds, each exactly once.
+
+The transaction that moves the units also deletes the open row and writes a closed one.
+"""
+
+from datetime import datetime
+
+from billing.books import Books
+from billing.clock import day, epoch, stamp
+from billing.errors import (
+    BillingError,
+    ConditionFailedError,
+    Item,
+    NotDoneError,
+    OutcomeUnknownError,
+    RetryableError,
+)
+from billing.expiry import hold_expiry
+from billing.holds.hold import ClosedHold, Ended, HoldId, not_found
+from billing.notices.notice import tell
+from billing.quota import daily_usage, lot_burning, lot_holds
+from billing.quota.balance import Balance, read_account
+from billing.quota.key_totals import Captured
+from billing.quota.key_totals import capture as capture_for
+from billing.quota.key_use import give_back, name_of
+from billing.quota.lot_holds import Closed
+from billing.quota.movement import Movement, come_in
+from billing.spending.meter import Meter
+from billing.storage.writes import Write
+
+
+def capture(meter: Meter, hold_id: str, units: int) -> ClosedHold:
+    """Use ``units`` of the hold for good and release the rest. A repeat gets the same answer."""
+    return _close(meter.books, HoldId.parse(hold_id), "captured", units)
+
+
+def release(meter: Meter, hold_id: str) -> ClosedHold:
+    """Release all units of the hold. A repeat gets the same answer."""
+    return _close(meter.books, HoldId.parse(hold_id), "released", 0)
+
+
+def _close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold:
+    """Close a hold once, retrying until the deadline.
+
+    Never tried once the hold has expired: every attempt looks at the clock first. DynamoDB cannot
+    compare with its own clock, so an attempt under way at that moment may still be carried out, up
+    to 3 s later by the client's timeouts. A reader may then have seen the units as released before
+    they were captured. They cannot have been spent: a request that spends them releases the hold
+    first, in a transaction that races with this one, and only one of the two succeeds.
+    """
+    unclear = False
+    for _ in books.store.deadline.attempts():
+        try:
+            answer = _try_to_close(books, hold, state, units)
+        except NotDoneError:
+            continue
+        except (
+            RetryableError
+        ):  # the next look at the row tells whether it was done
+            unclear = True
+            continue
+        if answer is not None:
+            return answer
+    if unclear:
+        raise OutcomeUnknownError(f"whether the hold was {state} is not known")
+    raise NotDoneError(
+        f"the account kept changing until the deadline; the hold was not {state}"
+    )
+
+
+def _try_to_close(
+    books: Books, hold: HoldId, state: Ended, units: int
+) -> ClosedHold | None:
+    """Close or replay. None: look again, after housekeeping or a lost race."""
+    row = books.store.get("quotas", hold.open_row)
+    if row is None:
+        return _replay(
+            books.store.get("quotas", hold.closed_row), hold, state, units
+        )
+    balance, now = read_account(books.store, hold.user_id), books.clock()
+    if _keep_house(books, row, balance, units, now):
+        return None
+    try:
+        books.store.commit_once(
+            *_closing(books, row, balance, state, units), clears_up=False
+        )
+    except ConditionFailedError:
+        return None
+    return _answer(hold, state, row["units"], units)
+
+
+def _keep_house(
+    books: Books, row: Item, balance: Balance, units: int, now: datetime
+) -> bool:
+    """Do what must come before closing, and say whether that was anything.
+
+    Raises ``exceeds_hold``.
+    """
+    user_id = row["user_id"]
+    if row["expires_at"] <= epoch(now):
+        hold_expiry.give_back_expired(books, user_id, balance)
+        return True
+    if units > row["units"]:
+        detail = (
+            f"the hold is of {row['units']} units, {units} cannot be captured"
+        )
+        raise BillingError("exceeds_hold", detail)
+    if units and balance.use_day < day(now):
+        daily_usage.itemise(books, user_id, balance)
+        return True
+    return False
+
+
+def _closing(
+    books: Books, row: Item, balance: Balance, state: Ended, units: int
+) -> tuple[Write, ...]:
+    """Return the writes that capture ``units`` of a hold and give the rest back."""
+    now, user_id, rest = books.clock(), row["user_id"], row["units"] - units
+    balance, closed = _give_back_to_lots(books, row, balance, units)
+    movement, captured = come_in(balance, closed.back), Captured(Movement({}))
+    if key_id := row.get("key_id"):
+        unused = {name_of(key_id): rest} if rest else {}
+        back = give_back(balance, unused)
+        captured = capture_for(books.store, user_id, balance, key_id, units)
+        movement = movement.beside(back).beside(captured.movement)
+    account = Write(
+        "quotas",
+        (user_id, "quota"),
+        set={"updated_at": stamp(now)},
+        add={"held": -row["units"], "used": units, **movement.add},
+        must=movement.must,
+    )
+    account = closed.beside(account)
+    told: tuple[Write, ...] = ()
+    if closed.notices:
+        account, *told_too = tell(
+            books, user_id, balance, account, now=now, notices=closed.notices
+        )
+        told = tuple(told_too)
+    closing = hold_expiry.close(row, state, units, epoch(now))
+    of_lots = (*closed.change.rows, *closed.entries, *told)
+    return (account, *closing, *of_lots, *captured.writes)
+
+
+def _give_back_to_lots(
+    books: Books, row: Item, balance: Balance, captured: int
+) -> tuple[Balance, Closed]:
+    """Return the balance to go by, and what becomes of a hold's units. It may read lots."""
+    if not balance.lots_exact:
+        back = row["units"] - captured
+        return balance, lot_holds.close_without_lots(balance, back)
+    through = lot_holds.through([row])
+    holdings = lot_burning.read_burnable(
+        books, row["user_id"], balance, through=through
+    )
+    closed = lot_holds.close(holdings, [row], captured, books.clock())
+    return holdings.balance, closed
+
+
+def _replay(
+    closed: Item | None, hold: HoldId, state: Ended, units: int
+) -> ClosedHold:
+    if closed is None:
+        raise not_found()
+    if closed["state"] != state or closed["captured"] != units:
+        before = f"{closed['state']} before, with {closed['captured']} units captured"
+        raise BillingError("hold_closed", f"this hold was {before}")
+    return _answer(hold, state, closed["units"], units)
+
+
+def _answer(hold: HoldId, state: Ended, held: int, captured: int) -> ClosedHold:
+    return ClosedHold(str(hold), state, captured, released=held - captured)

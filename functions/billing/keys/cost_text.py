@@ -1,0 +1,73 @@
+"""Reads the text of a cost table as JSON, with the line of every member."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
+
+
+class CostsError(Exception):
+    """The cost table is invalid. The message names every error and its line."""
+
+
+class JsonObject(dict[str, Any]):
+    """A JSON object. ``twice``: the names that it has more than once, which JSON would not tell."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        """``pairs``: the members in their order, as JSON has them."""
+        super().__init__(pairs)
+        names = [name for name, _ in pairs]
+        self.twice = sorted({name for name in names if names.count(name) > 1})
+
+
+def parse(text: str) -> tuple[JsonObject, dict[str, list[int]]]:
+    """Return the table, and the lines on which a member's value, or its elements, begin."""
+    try:
+        table = json.loads(text, object_pairs_hook=JsonObject)
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        raise CostsError(
+            f"line {line}: {getattr(error, 'msg', error)}"
+        ) from error
+    if not isinstance(table, JsonObject):
+        line = text.count("\n", 0, _end_of_space(text, 0)) + 1
+        raise CostsError(f"line {line}: the table must be an object")
+    return table, dict(_lines(text))
+
+
+def _lines(text: str) -> Iterator[tuple[str, list[int]]]:
+    """Yield each member's name and lines, in a text that is known to be an object in JSON."""
+    decoder, at = json.JSONDecoder(), text.index("{") + 1
+    while True:
+        at = _skip(text, at, ",")
+        if text[at] == "}":
+            return
+        name, at = decoder.raw_decode(text, at)
+        at = _skip(text, at, ":")
+        is_list = text[at] == "["
+        places = list(_elements(text, at + 1, decoder)) if is_list else [at]
+        yield name, [text.count("\n", 0, place) + 1 for place in places]
+        _, at = decoder.raw_decode(text, at)
+
+
+def _elements(text: str, at: int, decoder: json.JSONDecoder) -> Iterator[int]:
+    """Yield where each element of a list begins."""
+    while True:
+        at = _skip(text, at, ",")
+        if text[at] == "]":
+            return
+        yield at
+        _, at = decoder.raw_decode(text, at)
+
+
+def _skip(text: str, at: int, mark: str) -> int:
+    """Return the place behind spaces, and behind one ``mark`` among them."""
+    at = _end_of_space(text, at)
+    return _end_of_space(text, at + 1) if text[at] == mark else at
+
+
+def _end_of_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at

@@ -1,0 +1,1 @@
+"""Keeps events that cannot be settled yet: parks, retries and drops them."""

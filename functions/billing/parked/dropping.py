@@ -1,0 +1,86 @@
+"""Drops parked events that an operator decided not to settle, and brings them back."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from billing.books import Books
+from billing.clock import epoch, stamp
+from billing.errors import ConditionFailedError
+from billing.facts import (
+    to_item,
+)
+from billing.parked.records import DROPPED, PARKED, Parked
+from billing.parked.retries import RETRY_FIRST_SECONDS
+from billing.payments import references
+from billing.storage.writes import Write, equals
+
+
+def drop(books: Books, parked: Parked, reason: str) -> None:
+    """Move a parked event to the dropped ones, because an operator decided not to settle it."""
+    books.store.commit(*_dropping(books, parked, reason))
+
+
+def drop_with_purchase(
+    books: Books, parked: Parked, funding_id: str, payment_intent: str
+) -> bool:
+    """Drop a refund or dispute of a purchase that an operator dropped.
+
+    Returns False if the purchase is credited by now. The purchase's reference row shows the drop.
+    If the purchase is credited after all, ``bring_back`` parks the event again first.
+    """
+    reason = f"{funding_id}, whose money it gives back, was dropped"
+    shown = references.waits_dropped(payment_intent, parked.name)
+    try:
+        books.store.commit(*_dropping(books, parked, reason), shown)
+    except ConditionFailedError:
+        return False
+    return True
+
+
+def _dropping(books: Books, parked: Parked, reason: str) -> tuple[Write, Write]:
+    shown = {
+        name: value
+        for name, value in parked.as_answer().items()
+        if name != "fact_id"
+    }
+    item = {
+        **shown,
+        "fact": to_item(parked.fact),
+        "reason": reason,
+        "dropped_at": stamp(books.clock()),
+    }
+    same = equals("kind", parked.kind)
+    return (
+        Write("events", (PARKED, parked.name), delete=True, must=(same,)),
+        Write("events", (DROPPED, parked.name), set=item),
+    )
+
+
+def bring_back(
+    books: Books, payment_intent: str, dropped: frozenset[str]
+) -> None:
+    """Park again, one by one, the events that were dropped with a purchase.
+
+    The purchase cannot be credited while any of them is left.
+    """
+    with suppress(
+        ConditionFailedError
+    ):  # a concurrent request brings them back: look again
+        for name in sorted(dropped):
+            again = references.waits_again(payment_intent, name, dropped)
+            books.store.commit(*_parking_again(books, name), again)
+            dropped -= {name}
+
+
+def _parking_again(books: Books, name: str) -> Iterator[Write]:
+    """No write where a restore has left it parked, or lost it."""
+    if item := books.store.get("events", (DROPPED, name)):
+        record = {
+            member: item[member]
+            for member in ("fact", "kind", "why", "parked_at", "tries")
+        }
+        next_try = epoch(books.clock()) + RETRY_FIRST_SECONDS
+        yield Write(
+            "events", (PARKED, name), set={**record, "next_try": next_try}
+        )
+        yield Write("events", (DROPPED, name), delete=True)

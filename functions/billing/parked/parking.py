@@ -1,0 +1,104 @@
+"""Parks verified events that cannot be settled yet, so that none is lost.
+
+A message in the queue keeps them safe, a record here makes them visible. Events that came ahead of
+their payment, or whose payment we do not know yet, are retried on a schedule. A mismatch, or money
+received twice, waits for an operator (``topup parked``).
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import assert_never
+
+from billing.books import Books
+from billing.clock import epoch, stamp
+from billing.errors import ConditionFailedError, Item
+from billing.facts import (
+    DisputeFact,
+    Fact,
+    RefundsFact,
+    to_item,
+)
+from billing.parked.records import DROPPED, PARKED, name_of
+from billing.parked.retries import RETRY_FIRST_SECONDS
+from billing.payments import references
+from billing.payments.decision import Park, ParkKind
+from billing.storage.writes import Write, creates, equals
+
+
+def is_dropped(books: Books, fact: Fact) -> bool:
+    """Return whether an operator has dropped the event or its purchase.
+
+    It is not reported again.
+    """
+    return books.store.get("events", (DROPPED, name_of(fact))) is not None
+
+
+def park(books: Books, fact: Fact, park: Park) -> bool:
+    """Keep the event in the queue and as a record.
+
+    Returns False if its payment has arrived concurrently. The caller must then decide again.
+    """
+    if is_dropped(books, fact):
+        return True
+    books.outbox.keep(fact)
+    record = _record(books, fact, park)
+    writes = [
+        creates("events", (PARKED, name_of(fact)), record),
+        *_waiting(fact, park),
+    ]
+    try:
+        books.store.commit(*writes)
+    except ConditionFailedError as refused:
+        if 1 in refused.old:
+            return False
+        _update_reason(books, fact, record, refused.old[0])
+    return True
+
+
+def _record(books: Books, fact: Fact, park: Park) -> Item:
+    now = books.clock()
+    return {
+        "fact": to_item(fact),
+        "kind": park.kind,
+        "why": park.why,
+        "parked_at": stamp(now),
+        "tries": 0,
+        "next_try": 0
+        if _needs_operator(park.kind)
+        else epoch(now) + RETRY_FIRST_SECONDS,
+    }
+
+
+def _needs_operator(kind: ParkKind) -> bool:
+    match kind:
+        case "mismatch" | "paid_twice":
+            return True
+        case "ahead" | "unknown_payment" | "other_session":
+            return False
+        case _:
+            assert_never(kind)
+
+
+def _update_reason(
+    books: Books, fact: Fact, record: Item, kept: Item | None
+) -> None:
+    """Already parked, but the reason may have changed.
+
+    Update it, or an event that now needs an operator would keep being retried silently.
+    """
+    if kept is None or kept["kind"] == record["kind"]:
+        return
+    changed = {name: record[name] for name in ("kind", "why", "next_try")}
+    key, same = (PARKED, name_of(fact)), equals("kind", kept["kind"])
+    with suppress(
+        ConditionFailedError
+    ):  # settled, dropped or changed by a concurrent request
+        books.store.commit(Write("events", key, set=changed, must=(same,)))
+
+
+def _waiting(fact: Fact, park: Park) -> Iterator[Write]:
+    """A reversal ahead of its payment also waits where that payment's transaction looks."""
+    if park.kind != "ahead" or not isinstance(fact, RefundsFact | DisputeFact):
+        return
+    if fact.payment_intent:
+        yield references.waits(fact.payment_intent, fact.fact_id)

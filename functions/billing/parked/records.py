@@ -1,0 +1,111 @@
+"""Reads parked events, as they are stored and as operators see them.
+
+Several events that say the same of one purchase are one record, and one decision.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from billing.books import Books
+from billing.clock import to_epoch
+from billing.errors import Item
+from billing.facts import (
+    Fact,
+    SessionFact,
+    from_item,
+)
+from billing.payments.decision import ParkKind
+
+PARKED: Final = "parked"
+DROPPED: Final = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """One parked event. ``next_try`` is in epoch seconds, or 0 if it waits for an operator."""
+
+    fact: Fact
+    kind: ParkKind
+    why: str
+    parked_at: str
+    tries: int
+    next_try: int
+
+    @classmethod
+    def from_item(cls, item: Item) -> "Parked":
+        """Return the parked event in a stored item."""
+        return cls(
+            from_item(item["fact"]),
+            item["kind"],
+            item["why"],
+            item["parked_at"],
+            item["tries"],
+            item["next_try"],
+        )
+
+    @property
+    def name(self) -> str:
+        """Return the key of the parked event's record."""
+        return name_of(self.fact)
+
+    @property
+    def parked_epoch(self) -> int:
+        """Return when the event was parked, in epoch seconds."""
+        return to_epoch(self.parked_at)
+
+    @property
+    def waits_for_operator(self) -> bool:
+        """Return whether the event waits for an operator.
+
+        It is then not retried on the schedule.
+        """
+        return not self.next_try
+
+    def as_answer(self) -> dict[str, Any]:
+        """Return the parked event as plain data, for the operator's list."""
+        return {
+            "fact_id": self.fact.fact_id,
+            "type": self.fact.type,
+            "kind": self.kind,
+            "why": self.why,
+            "parked_at": self.parked_at,
+            "tries": self.tries,
+        }
+
+
+def name_of(fact: Fact) -> str:
+    """Return the key of an event's record: one for everything that says the same of one purchase.
+
+    Two events may tell of one purchase, or an event and Stripe's API.
+    """
+    return (
+        f"{fact.funding_id}:{fact.kind}"
+        if isinstance(fact, SessionFact)
+        else fact.fact_id
+    )
+
+
+def find(books: Books, name: str) -> Parked | None:
+    """Return the parked event with this record name, or None."""
+    item = books.store.get("events", (PARKED, name))
+    return Parked.from_item(item) if item else None
+
+
+def all_parked(books: Books) -> Iterator[Parked]:
+    """Yield every parked event, page by page."""
+    return (
+        Parked.from_item(item) for item in books.store.pages("events", PARKED)
+    )
+
+
+def all_dropped(books: Books) -> Iterator[Item]:
+    """Yield the events that operators dropped, and those dropped with a purchase, as plain data."""
+    names = ("type", "kind", "why", "parked_at", "dropped_at", "reason")
+    for item in books.store.pages("events", DROPPED):
+        shown = {name: item[name] for name in names}
+        yield {
+            "fact_id": item["fact"]["fact_id"],
+            **shown,
+            "fact": item["fact"],
+        }

@@ -1,0 +1,48 @@
+"""Schedules the retries of a parked event, until it is settled."""
+
+from datetime import timedelta
+from typing import Final
+
+from billing.books import Books
+from billing.clock import epoch
+from billing.errors import ConditionFailedError
+from billing.parked.records import PARKED, Parked
+from billing.storage.writes import Write, equals
+
+RETRY_FIRST_SECONDS: Final = 30
+"""Recovery runs each minute, so the first retry comes within two minutes.
+
+That retry finds out whether a refund or dispute is ours.
+"""
+RETRY_LAST_SECONDS: Final = 6 * 3600
+"""Stripe itself retries for three days: https://docs.stripe.com/webhooks#automatic-retries"""
+
+
+def resolve(books: Books, parked: Parked) -> None:
+    """Delete the record of a settled event. The payment keeps the mark that it was settled."""
+    books.store.commit(Write("events", (PARKED, parked.name), delete=True))
+
+
+def postpone(books: Books, parked: Parked) -> bool:
+    """Set the time of the retry after this one. Each pause is twice as long as the one before.
+
+    It is called before the retry, in case the retry kills the process. Returns False if the record
+    has changed concurrently.
+    """
+    doubled = RETRY_FIRST_SECONDS * 2 ** (parked.tries + 1)
+    pause = min(doubled, RETRY_LAST_SECONDS)
+    later = epoch(books.clock() + timedelta(seconds=pause))
+    write = Write(
+        "events",
+        (PARKED, parked.name),
+        set={
+            "next_try": 0 if parked.waits_for_operator else later,
+            "tries": parked.tries + 1,
+        },
+        must=(equals("tries", parked.tries),),
+    )
+    try:
+        books.store.commit(write)
+    except ConditionFailedError:
+        return False
+    return True

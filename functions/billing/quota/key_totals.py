@@ -1,0 +1,97 @@
+"""Keeps the totals of keys: a live key's in the balance, a revoked one's in a row of its own."""
+
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from billing.quota.balance import Balance
+from billing.quota.key_bookmarks import (
+    BUMP,
+    Bookmark,
+    pin,
+    read_both,
+    read_uses,
+    write_uses,
+)
+from billing.quota.key_use import gone, name_of, used
+from billing.quota.movement import Movement
+from billing.storage.dynamodb import Store
+from billing.storage.keys import user_key
+from billing.storage.writes import Write, equals, exists
+
+NAMES: Final = "name#"
+"""In the table of keys, the rows of the user's short names."""
+
+
+def name_row(user_id: str, name: str) -> tuple[str, str]:
+    """Return the key of the row that reserves a short name for ever.
+
+    It also has the total use of a revoked key.
+    """
+    return (user_key(user_id), f"{NAMES}{name}")
+
+
+def user_of(owner: str) -> str:
+    """Return the user of a row of the table of keys."""
+    return owner.removeprefix(user_key(""))
+
+
+def add_to_row(user_id: str, key_id: str, units: int) -> Write:
+    """Return the write that adds to the total in a revoked key's own row."""
+    return Write(
+        "keys",
+        name_row(user_id, name_of(key_id)),
+        set={"key_id": key_id},
+        add={"used": units},
+    )
+
+
+def fold(store: Store, user_id: str, key_id: str) -> tuple[Write, ...]:
+    """Return the writes that move a revoked key's total to its own row.
+
+    None if it is moved already.
+    """
+    balance, uses = read_both(store, user_id)
+    name = name_of(key_id)
+    total = balance.keys.get(gone(name))
+    if total is None:
+        return ()
+    bookmark = uses.live.get(name, Bookmark(key_id))
+    revoked = dict(uses.revoked)
+    if more := bookmark.more + total - bookmark.day:
+        revoked[name] = Bookmark(key_id, more=more)
+    account = Write(
+        "quotas",
+        (user_id, "quota"),
+        add=BUMP,
+        remove=(gone(name),),
+        must=(pin(balance), equals(gone(name), total)),
+    )
+    row = write_uses(user_id, {}, revoked, remove=(name,))
+    return (account, row, add_to_row(user_id, key_id, total))
+
+
+class Captured(NamedTuple):
+    """The changes that a capture makes for the key of its hold."""
+
+    movement: Movement
+    writes: tuple[Write, ...] = ()
+
+
+def capture(
+    store: Store, user_id: str, balance: Balance, key_id: str, units: int
+) -> Captured:
+    """Return the changes of a key's counters when units of its hold are captured."""
+    name = name_of(key_id)
+    if not units:
+        return Captured(Movement({}))
+    for counter in (used(name), gone(name)):
+        if counter in balance.keys:
+            return Captured(Movement({counter: units}, (exists(counter),)))
+    uses = read_uses(store, user_id)
+    bookmark = uses.revoked.get(name, Bookmark(key_id))
+    more = replace(bookmark, more=bookmark.more + units)
+    row = write_uses(user_id, {}, {**uses.revoked, name: more})
+    return Captured(
+        Movement(BUMP, (pin(balance),)),
+        (row, add_to_row(user_id, key_id, units)),
+    )

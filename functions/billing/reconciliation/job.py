@@ -1,0 +1,96 @@
+"""The inputs and limits of one run of a reconciliation, and where the next run continues."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from billing.books import Books
+from billing.reconciliation.comparison import Comparison
+from billing.storage.writes import Write
+from billing.stripe_api.client import Gateway
+
+DAY_SECONDS: Final = 24 * 3600
+OLDER_SECONDS: Final[Mapping[str, int]] = {
+    "sessions": 0,
+    "intents": 0,
+    "refunds": 60 * DAY_SECONDS,
+    "disputes": 180 * DAY_SECONDS,
+}
+"""How much further back each kind is listed: an old one may change now.
+
+A refund can fail after weeks (https://docs.stripe.com/refunds#failed-refunds), a dispute takes two
+to three months (https://docs.stripe.com/disputes/how-disputes-work).
+"""
+PHASES: Final = (*OLDER_SECONDS, "ours")
+CURSORS: Final = {
+    True: ("reconcile", "cursor"),
+    False: ("reconcile", "cursor_dry"),
+}
+"""A dry run has a cursor of its own, or it would skip pages of a repair."""
+LAST: Final = ("reconcile", "last")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The place at which the next run continues."""
+
+    since: int
+    phase: str = PHASES[0]
+    after: Any = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The inputs and limits of one run.
+
+    ``go_on`` is asked before every page, ``has_time`` before every row. With ``resumes`` the next
+    run continues a stopped one. ``failed`` is called with the name of a row or list that could not
+    be compared, while its exception is handled.
+    """
+
+    books: Books
+    gateway: Gateway
+    repair: bool
+    go_on: Callable[[], bool] = lambda: True
+    resumes: bool = True
+    has_time: Callable[[], bool] = lambda: True
+    failed: Callable[[str], None] = lambda _: None
+
+    @property
+    def comparison(self) -> Comparison:
+        """Return the inputs for the comparison of one object."""
+        return Comparison(self.books, self.gateway, self.repair)
+
+
+def read_cursor(job: Run) -> Cursor | None:
+    """Return the place at which an earlier run stopped, or None."""
+    item = (
+        job.books.store.get("events", CURSORS[job.repair])
+        if job.resumes
+        else None
+    )
+    return (
+        Cursor(item["since"], item["phase"], item["after"])
+        if item and "phase" in item
+        else None
+    )
+
+
+def keep_cursor(job: Run, cursor: Cursor | None) -> None:
+    """Keep the place at which the next run continues, or forget it when all is done."""
+    if not job.resumes:
+        return
+    job.books.store.deadline.begin()
+    if cursor is None:
+        job.books.store.commit(
+            Write("events", CURSORS[job.repair], delete=True)
+        )
+    else:
+        note_values(job.books, CURSORS[job.repair], asdict(cursor))
+
+
+def note_values(
+    books: Books, key: tuple[str, str], values: Mapping[str, Any]
+) -> None:
+    """Write a note of the reconciliation under a key."""
+    books.store.commit(Write("events", key, set=values))

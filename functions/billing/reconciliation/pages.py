@@ -1,0 +1,138 @@
+"""Looks at one page of a list: Stripe's objects, or our own payments.
+
+A row or a list that fails does not stop the others.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Final
+
+from billing.clock import from_epoch
+from billing.errors import Item, SettingsError
+from billing.payments.payment import Payment
+from billing.reconciliation import compare, compare_reversals
+from billing.reconciliation.job import OLDER_SECONDS, PHASES, Cursor, Run
+from billing.reconciliation.report import Difference, Report
+from billing.stripe_api.outcomes import TO_A_BUYER
+
+INDEX_KEYS: Final = ("owner", "id", "unseen", "completed_at")
+FAILED_IN_A_ROW_MAX: Final = 10
+"""How many rows of a page may fail in a row before the run ends.
+
+A few may belong to one customer. If ten fail, Stripe or DynamoDB does, and the run would only wait,
+up to 14 s a row: less than half of its time (tests/repo holds the sum). The next run continues
+after them.
+"""
+
+
+def look_at_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
+    """Look at one page. Returns where to continue, None when there is nothing more.
+
+    If the list itself cannot be read, perhaps for want of a right, the next list has its turn. The
+    next run begins the failed one again.
+    """
+    job.books.store.deadline.begin()
+    try:
+        if cursor.phase == "ours":
+            return _our_page(job, cursor, report)
+        return _stripes_page(job, cursor, report)
+    except SettingsError:
+        raise
+    except Exception as error:  # noqa: BLE001 - no list may stop the others
+        _report_failure(job, report, f"the list {cursor.phase!r}", error)
+    report.unlisted.append(cursor.phase)
+    return _at_next_list(cursor)
+
+
+def _stripes_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
+    """Look at a page of a list of Stripe's."""
+    lister, look = {
+        "sessions": (job.gateway.sessions, compare.look_at_purchase),
+        "intents": (job.gateway.payment_intents, compare.look_at_intent),
+        "refunds": (job.gateway.refunds, compare_reversals.look_at_refund),
+        "disputes": (job.gateway.disputes, compare_reversals.look_at_dispute),
+    }[cursor.phase]
+    page = lister(cursor.since - OLDER_SECONDS[cursor.phase], cursor.after)
+    rows = page["data"]
+    done, is_stopped = _look_at_rows(
+        job, report, rows, lambda row: look(job.comparison, row, report)
+    )
+    if is_stopped or page["has_more"]:
+        return replace(cursor, after=done["id"]) if done else cursor
+    return _at_next_list(cursor)
+
+
+def _at_next_list(cursor: Cursor) -> Cursor | None:
+    left = PHASES[PHASES.index(cursor.phase) + 1 :]
+    return Cursor(cursor.since, left[0]) if left else None
+
+
+def _our_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
+    """Look at a page of our own payments that are paid and were in no list of Stripe's.
+
+    A sparse index holds only those.
+    """
+    page = job.books.store.unseen(
+        from_epoch(cursor.since), cursor.after or None
+    )
+
+    def look(row: Item) -> None:
+        item = job.books.store.get("payments", (row["owner"], row["id"])) or {}
+        if "unseen" in item:
+            compare.look_at_ours(
+                job.comparison, Payment.from_item(item), report
+            )
+
+    done, is_stopped = _look_at_rows(job, report, page.items, look)
+    if is_stopped:
+        return (
+            replace(cursor, after={name: done[name] for name in INDEX_KEYS})
+            if done
+            else cursor
+        )
+    return replace(cursor, after=page.after) if page.after else None
+
+
+def _look_at_rows(
+    job: Run, report: Report, rows: Iterable[Item], look: Callable[[Item], None]
+) -> tuple[Item | None, bool]:
+    """Look at row after row while there is time: one row's calls fit into what ``has_time`` leaves.
+
+    Returns the last row looked at, and whether rows are left. A row that fails counts as looked
+    at: every run lists it again, and the rows after it have their turn.
+    """
+    done: Item | None = None
+    failed_in_a_row = 0
+    for row in rows:
+        if report.given_up or not job.has_time():
+            return done, True
+        job.books.store.deadline.begin()
+        try:
+            look(row)
+            failed_in_a_row = 0
+        except SettingsError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no customer's row may stop the others
+            _report_failure(job, report, row["id"], error, row)
+            failed_in_a_row += 1
+        report.given_up = failed_in_a_row == FAILED_IN_A_ROW_MAX
+        done = row
+    return done, False
+
+
+def _report_failure(
+    job: Run,
+    report: Report,
+    name: str,
+    error: Exception,
+    row: Item | None = None,
+) -> None:
+    """Report a row or list that could not be compared, be it by a fault of ours."""
+    job.failed(name)
+    why = f"{name} was not compared: {type(error).__name__}: {error}".removesuffix(
+        TO_A_BUYER
+    )
+    is_ours = row is not None and "unseen" in row
+    payment_id = name if is_ours else ""
+    stripe_id = name if row is not None and not is_ours else ""
+    report.add(Difference("failed", stripe_id, payment_id, why))

@@ -1,0 +1,1 @@
+"""Settles Stripe's events: applies each to the books, in one transaction."""

@@ -1,0 +1,91 @@
+"""Tells what DynamoDB's error answers mean: refused, not done, or unknown.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from billing.errors import AwsRefusedError, ConditionFailedError, Item
+from billing.storage.values import decode
+
+# The request was not carried out, so that asking again is always safe.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+NOT_DONE: Final = frozenset(
+    {
+        "TransactionConflictException",
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+    }
+)
+# It may have been carried out: asking again is safe only under the same token, or for a read.
+UNCLEAR: Final = frozenset(
+    {
+        "InternalServerError",
+        "ServiceUnavailable",
+        "TransactionInProgressException",
+    }
+)
+# Reasons inside a cancelled transaction that pass by themselves.
+PASSING: Final = frozenset(
+    {
+        "TransactionConflict",
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+        "RequestLimitExceeded",
+    }
+)
+SERVER_ERROR: Final = 500
+
+
+class NoResultError(Exception):
+    """One try had no result. ``is_unknown``: it may have been carried out."""
+
+    def __init__(self, why: str, *, is_unknown: bool) -> None:
+        """``why`` is for the message of what is raised in the end."""
+        super().__init__(why)
+        self.is_unknown = is_unknown
+
+
+def meaning(operation: str, answer: Mapping[str, Any]) -> Exception:
+    """Return what an error answer means.
+
+    All cancellation reasons count: a conflict beside a failed condition is a failed condition.
+    """
+    code = answer["Error"]["Code"]
+    if code == "ConditionalCheckFailedException":
+        return ConditionFailedError({0: _old_item(answer)})
+    if code == "TransactionCanceledException":
+        return _cancelled(answer.get("CancellationReasons", []))
+    if code in NOT_DONE:
+        return NoResultError(code, is_unknown=False)
+    if (
+        code in UNCLEAR
+        or answer["ResponseMetadata"]["HTTPStatusCode"] >= SERVER_ERROR
+    ):
+        return NoResultError(code, is_unknown=True)
+    return AwsRefusedError(
+        f"{operation}: {code}: {answer['Error'].get('Message', '')}"
+    )
+
+
+def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:
+    codes = [reason.get("Code", "None") for reason in reasons]
+    refused = {
+        number: _old_item(reason)
+        for number, reason in enumerate(reasons)
+        if reason.get("Code") == "ConditionalCheckFailed"
+    }
+    if refused:
+        return ConditionFailedError(refused)
+    if any(code in PASSING for code in codes):
+        return NoResultError(", ".join(codes), is_unknown=False)
+    return AwsRefusedError(
+        f"TransactWriteItems was cancelled: {', '.join(codes)}"
+    )
+
+
+def _old_item(refusal: Mapping[str, Any]) -> Item | None:
+    """Return the item that a failed condition met."""
+    return decode(refusal["Item"]) if refusal.get("Item") else None

@@ -1,0 +1,120 @@
+"""Reads refunds, and charges with their refunds, into facts."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from billing.facts import Fact, RefundsFact
+from billing.settings import Ours
+from billing.stripe_api.claims import OTHER_DEPLOYMENT, Ignored, claims_in
+from billing.stripe_api.reading import reference, text, whole
+
+REFUND_EVENTS: Final = (
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.refund.updated",
+)
+"""https://docs.stripe.com/changelog/acacia/2024-10-28/refund-webhook-update"""
+STANDING: Final = ("pending", "requires_action", "succeeded")
+GONE: Final = ("failed", "canceled")
+"""A refund's states: STANDING, the money goes to the customer; GONE, it has come back from there.
+
+https://docs.stripe.com/api/refunds/object#refund_object-status
+"""
+
+
+def charge_refunded(
+    charge: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
+) -> Fact | Ignored:
+    """A charge has its payment intent's metadata: https://support.stripe.com/questions/how-metadata-works-with-related-objects.
+
+    A seller can edit it, so a charge without ours is still ours if we have a record of its payment.
+    """
+    claims = claims_in(charge, ours)
+    if isinstance(claims, Ignored) and claims.reason == OTHER_DEPLOYMENT:
+        return claims
+    intent = reference(charge, "payment_intent")
+    if intent is None or not intent.startswith("pi_"):
+        # Checkout in payment mode always has a payment intent
+        return Ignored("not_ours")
+    standing, failed = refunds_by_id(_listed_refunds(charge))
+    return RefundsFact(
+        payment_intent=intent,
+        charge=text(charge, "id"),
+        currency=text(charge, "currency"),
+        refunded_minor=whole(charge, "amount_refunded"),
+        standing=standing,
+        failed=failed,
+        **_proof(claims),
+        **origin,
+    )
+
+
+def _listed_refunds(charge: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The charge's refunds as endpoints of API versions before 2022-11-15 list them; [] otherwise.
+
+    https://docs.stripe.com/changelog/2022-11-15/deprecates-charges-auto-expand
+    """
+    listed = charge.get("refunds")
+    rows = listed.get("data") if isinstance(listed, dict) else None
+    if not isinstance(rows, list):
+        return []
+    return [row for row in rows if isinstance(row, dict)]
+
+
+def refund_event(
+    refund: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
+) -> Fact | Ignored:
+    """Return the fact in a refund's event, or Ignored."""
+    del ours
+    standing, failed = refunds_by_id([refund])
+    if not standing and not failed:
+        return Ignored("not_of_interest")
+    found_by = leading_ids(refund)
+    if not any(found_by.values()):
+        return Ignored("not_ours")
+    return RefundsFact(
+        currency=text(refund, "currency"),
+        standing=standing,
+        failed=failed,
+        **found_by,
+        **origin,
+    )
+
+
+def refunds_by_id(
+    refunds: Iterable[Mapping[str, Any]],
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Return refunded amounts by id: those that stand, and those that failed or were canceled.
+
+    A refund with an unknown status is in neither. The cumulative figure of its charge counts it.
+    """
+    standing, failed = {}, {}
+    for refund in refunds:
+        status = refund.get("status")
+        if status in STANDING:
+            standing[text(refund, "id")] = whole(refund, "amount")
+        elif status in GONE:
+            failed[text(refund, "id")] = whole(refund, "amount")
+    return standing, failed
+
+
+def _proof(claims: Mapping[str, Any] | Ignored) -> dict[str, Any]:
+    """Return what shows that a charge is ours: its metadata, or else only our record of it."""
+    if isinstance(claims, Ignored):
+        return {"needs_record": True}
+    return {
+        name: claims[name] for name in ("payment_id", "user_id", "needs_record")
+    }
+
+
+def leading_ids(reversal: Mapping[str, Any]) -> dict[str, Any]:
+    """What leads from a refund or dispute to a payment.
+
+    Both are nullable; with neither, nothing of ours can ever be found by it.
+
+    https://docs.stripe.com/api/refunds/object#refund_object-charge
+    """
+    return {
+        name: reference(reversal, name) for name in ("payment_intent", "charge")
+    }

@@ -1,0 +1,37 @@
+"""The context of a command: the target stack, its books and Stripe account, and the output."""
+
+from functools import cached_property
+
+from billing.books import Books
+from billing.stripe_api.client import Gateway
+
+from infra.cli.find_target import find_target
+from infra.cli.output import Output
+from infra.cli.target import TargetStack
+
+
+class Operator:
+    """The context of a command: the target stack and the output."""
+
+    def __init__(self, *, as_json: bool, stack: str, profile: str, region: str) -> None:
+        """Read nothing yet: stack, books and Stripe account are found at their first use."""
+        self.output = Output(as_json=as_json)
+        self._names = (stack, profile, region)
+
+    @cached_property
+    def target(self) -> TargetStack:
+        """Return the target stack."""
+        return find_target(*self._names)
+
+    @cached_property
+    def books(self) -> Books:
+        """Return the stack's books, with a new deadline.
+
+        Commands with many calls begin it for each.
+        """
+        return self.target.books()
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        """Return the client of the stack's Stripe account."""
+        return self.target.gateway(self.books)
