@@ -128,7 +128,7 @@ def _call(node: ast.Call) -> Iterator[Change]:
 
 def _swapped(node: ast.Call) -> Iterator[Change]:
     for place, (one, two) in enumerate(zip(node.args, node.args[1:], strict=False)):
-        if ast.unparse(one) in HANDLES:
+        if ast.unparse(one) in (*HANDLES, ast.unparse(two)):
             continue
         if all(
             isinstance(each, ast.Name | ast.Attribute | ast.BinOp | ast.Subscript)

@@ -34,9 +34,8 @@ def postpone(books: Books, parked: Parked) -> bool:
     Call it before the retry, in case the retry crashes the process.
     Returns False if a concurrent request has changed the record.
     """
-    pause = min(
-        RETRY_FIRST_SECONDS * 2 ** (parked.tries + 1), RETRY_LAST_SECONDS
-    )
+    doubled = RETRY_FIRST_SECONDS * 2 ** (parked.tries + 1)
+    pause = min(doubled, RETRY_LAST_SECONDS)
     later = epoch(books.clock() + timedelta(seconds=pause))
     write = Write(
         "events",

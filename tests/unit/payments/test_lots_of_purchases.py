@@ -126,6 +126,14 @@ quotas alice / {SECOND_LOT.key}
     )
 
 
+def test_a_clawback_burns_what_was_used_since_lots_were_burned_last() -> None:
+    """5 of its own were used: 62 are left to take, and 18 more are used up."""
+    used = Balance(remaining=73, used=5, held=10, lots_left=88, lots_held=10, lots_version=3)
+    holdings = _holdings(FIRST, SECOND_LOT, OTHER, balance=used)
+    lotted = purchased_lots.claw_back(PAYMENT, 80, holdings, NOW)
+    assert lotted.change.add == {"lots_left": -67, "lots_used": -13, "lots_version": 1}
+
+
 def test_a_clawback_of_its_own_units_burns_nothing_else() -> None:
     lotted = purchased_lots.claw_back(PAYMENT, 67, _holdings(FIRST, SECOND_LOT, OTHER), NOW)
     assert lotted.change.add == {"lots_left": -67, "lots_version": 1}
