@@ -169,6 +169,14 @@ def test_a_key_that_no_entry_names_is_repaired_too(alice: Books) -> None:
     ]
 
 
+def test_a_key_with_a_bookmark_and_no_counter_has_its_use_in_its_own_row(alice: Books) -> None:
+    """The balance is older than the key."""
+    alice.set({f"u{name_of(OTHER)}": 1}, {f"k{NAME}": MARK})
+    assert alice.repair() == [f"{KEY}: 0 units were counted, now 10, by the ledger"]
+    assert alice.tables["keys"][OWNER, f"name#{NAME}"]["used"] == 10
+    assert alice.figures()[f"k{NAME}"] == MARK
+
+
 @pytest.mark.parametrize("name", ["u", "keys_changed"])
 def test_a_debit_or_a_change_of_keys_in_between_is_not_overwritten(alice: Books, name: str) -> None:
     """The repair looks again."""

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
+import stripe
 from billing.stripe_api.cards import SavedCards
 from billing.stripe_api.client import Gateway
 from support.stripe_wire import Answer, Wire, page, served
@@ -176,3 +177,21 @@ def test_a_session_without_metadata_can_be_asked_for(wire: Wire) -> None:
     """Nothing of it is personal."""
     params: Any = {"mode": "payment"}
     assert wire.gateway((200, {"id": "cs_1"})).create_session(params, "k") == {"id": "cs_1"}
+
+
+def test_a_request_is_given_up_after_a_second_to_connect_and_five_to_answer(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package's own time-out is 80 seconds, longer than a function lives."""
+    made: list[object] = []
+    client = stripe.RequestsClient
+
+    def noted(**options: Any) -> stripe.RequestsClient:
+        made.append(options)
+        return client(**options)
+
+    monkeypatch.setattr(stripe, "RequestsClient", noted)
+    gateway = wire.gateway((200, {"id": "cs_1"}))
+    for _ in range(2):
+        gateway.session("cs_1")
+    assert made == [{"timeout": (1, 5)}], "and one client serves all requests"
