@@ -63,7 +63,7 @@ class Sizing:
         used, elapsed = spent - self._spent, now - self._asked_at
         most = min(self.terms.size, GROWTH * self._asked, share)
         if elapsed > 0:
-            seconds = min(self.terms.ahead_seconds, self.terms.usable_seconds / 2)
+            seconds = self.terms.usable_seconds / 2  # ahead_seconds, or less near the margin
             most = min(most, used / elapsed * seconds)
         return max(1, int(most))
 
