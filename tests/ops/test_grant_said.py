@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.deadline import Deadline
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.spending import debits
 from support import builders
 from support.fakes.memory_store import MemoryStore
