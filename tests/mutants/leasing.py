@@ -30,6 +30,7 @@ LEASING: Final = (
         "test_lease.py::test_a_capture_whose_answer_is_lost_is_asked_for_again",
         "purse.py",
         "if error is None:\n    self._closed(tranche)\nelif ...:\n    ...\nelse:\n    ...",
+        "from topup_client.errors import OutcomeUnknown\n"
         "if error is None or isinstance(error, OutcomeUnknown):\n    self._closed(tranche)\n"
         "elif ...:\n    ...\nelse:\n    ...",
     ),

@@ -20,6 +20,7 @@ LIMITING: Final = (
             (
                 "seen = replace(self, key=key)\n"
                 "if key and key.is_limited and balance.keys[left(key.name)] < self.least:\n"
+                "    from billing.quota.key_use import KeyLimitReachedError\n"
                 "    raise KeyLimitReachedError(0)"
             ),
         ),

@@ -24,7 +24,7 @@ SPENDING: Final = (
     bug(
         "a debit has no condition on what remains",
         "spending/test_taking.py::test_more_than_remains_is_not_taken",
-        (TAKING, 'Must("remaining", ">=", units)', "today"),
+        (TAKING, 'Must("remaining", ">=", units)', "day_has_begun(now)"),
     ),
     bug(
         "a keyed debit overwrites the answer of the first",
@@ -59,7 +59,7 @@ SPENDING: Final = (
     bug(
         "units are taken while a hold has expired",
         "expiry/test_hold_expiry.py::test_the_answer_counts_the_released_units",
-        (TAKING, 'absent_or("holds_due", ">", epoch(now))', "today"),
+        (TAKING, 'absent_or("holds_due", ">", epoch(now))', "day_has_begun(now)"),
     ),
     bug(
         "a debit after an expiry has no condition on what remained",
@@ -148,7 +148,7 @@ SPENDING: Final = (
         (
             "keys/live_count.py",
             'equals("changes", seen["changes"]) if seen else absent("owner")',
-            'equals("changes", seen["changes"]) if seen else exists("owner")',
+            'equals("changes", seen["changes"]) if seen else Must("owner", "exists")',
         ),
         ("keys/live_count.py", "(unchanged,)", "()"),
     ),

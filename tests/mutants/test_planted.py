@@ -1,9 +1,12 @@
 """Planted bugs are found by syntax, so that a change of layout leaves them alone."""
 
 import ast
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from mutants.bug import Bug
+from mutants.bug import BILLING, Bug
 from mutants.pattern import replace_once
 from mutants.planted import PLANTED
 from mutants.snapshot import ROOT
@@ -62,3 +65,19 @@ def test_no_bug_is_planted_twice() -> None:
 def test_a_bug_fits_the_code_and_the_tests_that_must_notice_it_exist(bug: Bug) -> None:
     """A change that moves the code takes its bugs along."""
     bug.check(ROOT)
+
+
+def test_a_planted_bug_uses_no_name_that_is_not_there(tmp_path: Path) -> None:
+    """Else it would be noticed for a NameError, and not for what it does."""
+    files = []
+    for number, bug in enumerate(PLANTED):
+        root = tmp_path / str(number)
+        for edit in bug.edits:
+            files.append(root / BILLING / edit.file)
+            files[-1].parent.mkdir(parents=True, exist_ok=True)
+            source = (ROOT / BILLING / edit.file).read_text(encoding="utf-8")
+            files[-1].write_text(source, encoding="utf-8")
+        bug.plant(root)
+    ruff = [Path(sys.executable).with_name("ruff"), "check", "--isolated", "--select", "F821"]
+    done = subprocess.run([*ruff, *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
