@@ -154,6 +154,16 @@ def test_the_first_reversals_of_a_payment_move_units_by_the_money() -> None:
     assert back == Change(given, 50, "reinstated")
 
 
+def test_a_single_unit_comes_back_as_one() -> None:
+    """9 of 900 are one unit of 100."""
+    known = Reversals(refunded_high_minor=9)
+    taken = replace(PAID, reversals=known, units_clawed_back=1, movements=1, version=1)
+    assert decide(PAID, fact(builders.refunded(PAID, 9)), "") == Change(taken, -1, "clawed_back")
+    back = decide(taken, fact(builders.refund(PAID, "re_1", 9)), "")
+    assert isinstance(back, Change)
+    assert (back.units, back.entry) == (1, "reinstated")
+
+
 def test_a_refund_in_another_currency_is_a_mismatch() -> None:
     event = fact(builders.refunded(replace(PAID, currency="eur"), 450))
     why = "currency is 'usd' in our record and 'eur' at Stripe"
