@@ -69,7 +69,7 @@ def test_a_bug_fits_the_code_and_the_tests_that_must_notice_it_exist(bug: Bug) -
 
 def test_a_planted_bug_uses_no_name_that_is_not_there(tmp_path: Path) -> None:
     """Else it would be noticed for a NameError, and not for what it does."""
-    files = []
+    files: list[Path] = []
     for number, bug in enumerate(PLANTED):
         root = tmp_path / str(number)
         for edit in bug.edits:
@@ -78,6 +78,7 @@ def test_a_planted_bug_uses_no_name_that_is_not_there(tmp_path: Path) -> None:
             source = (ROOT / BILLING / edit.file).read_text(encoding="utf-8")
             files[-1].write_text(source, encoding="utf-8")
         bug.plant(root)
-    ruff = [Path(sys.executable).with_name("ruff"), "check", "--isolated", "--select", "F821"]
+    ruff: list[Path | str] = [Path(sys.executable).with_name("ruff"), "check", "--isolated"]
+    ruff += ["--select", "F821"]
     done = subprocess.run([*ruff, *files], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

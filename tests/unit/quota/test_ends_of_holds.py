@@ -9,7 +9,8 @@ from billing.errors import (
     NotDoneError,
     OutcomeUnknownError,
 )
-from billing.quota import hold_expiry, holds, present
+from billing.expiry import due_holds, hold_expiry, present
+from billing.holds import closing, hold
 from support.deadlines import PausedDeadline
 from unit.lots.test_holdings import lot
 from unit.quota.test_second_looks import Shop, fail
@@ -36,23 +37,23 @@ def test_a_hold_whose_end_is_never_answered_is_called_busy_or_unknown(
     """Unknown once a single answer was lost."""
     world.has(remaining=2, held=5, holds_due=NOW_EPOCH + 60)
     row = world.holds(1, 5)
-    hold_id = str(holds.HoldId("alice", row["expires_at"], row["item"][-16:]))
+    hold_id = str(hold.HoldId("alice", row["expires_at"], row["item"][-16:]))
     world.store.before_commit = [fail(error), *[fail(NotDoneError("busy"))] * 500]
     with pytest.raises(found):
-        holds.capture(world.meter, hold_id, 2)
+        closing.capture(world.meter, hold_id, 2)
     world.store.before_commit = []
     world.store.deadline.begin()
-    assert holds.capture(world.meter, hold_id, 2).released == 3
+    assert closing.capture(world.meter, hold_id, 2).released == 3
 
 
 def test_a_hold_that_lost_a_race_is_looked_at_again(world: Shop) -> None:
     world.has(remaining=2, held=5, holds_due=NOW_EPOCH + 60)
     row = world.holds(1, 5)
-    hold_id = str(holds.HoldId("alice", row["expires_at"], row["item"][-16:]))
+    hold_id = str(hold.HoldId("alice", row["expires_at"], row["item"][-16:]))
     world.store.before_commit = [fail(ConditionFailedError({0: None}))]
-    assert holds.release(world.meter, hold_id).released == 5
+    assert closing.release(world.meter, hold_id).released == 5
     with pytest.raises(BillingError, match="hold_closed: this hold was released before, with 0"):
-        holds.capture(world.meter, hold_id, 5)
+        closing.capture(world.meter, hold_id, 5)
 
 
 @pytest.mark.parametrize("units", [5, 6])
@@ -62,9 +63,9 @@ def test_a_hold_that_is_over_at_this_second_is_given_back_and_not_captured(
     """Whatever is asked of it."""
     world.has(remaining=2, held=5, holds_due=NOW_EPOCH, holds_placed=1)
     row = world.holds(1, 5, 0)
-    hold_id = str(holds.HoldId("alice", row["expires_at"], row["item"][-16:]))
+    hold_id = str(hold.HoldId("alice", row["expires_at"], row["item"][-16:]))
     with pytest.raises(BillingError, match="hold_closed: this hold was expired before, with 0"):
-        holds.capture(world.meter, hold_id, units)
+        closing.capture(world.meter, hold_id, units)
     assert world.row["remaining"] == 7
 
 
@@ -72,10 +73,10 @@ def test_a_hold_that_is_over_is_not_captured_where_its_release_lost_a_race(world
     """It is looked at again, and given back then."""
     world.has(remaining=2, held=5, holds_due=NOW_EPOCH, holds_placed=1)
     row = world.holds(1, 5, 0)
-    hold_id = str(holds.HoldId("alice", row["expires_at"], row["item"][-16:]))
+    hold_id = str(hold.HoldId("alice", row["expires_at"], row["item"][-16:]))
     world.store.before_commit = [fail(ConditionFailedError({0: None}))]
     with pytest.raises(BillingError, match="hold_closed: this hold was expired before, with 0"):
-        holds.capture(world.meter, hold_id, 5)
+        closing.capture(world.meter, hold_id, 5)
     assert (world.row["remaining"], "used" in world.row) == (7, False)
 
 
@@ -87,12 +88,12 @@ def test_a_capture_begins_its_day_first_and_a_release_or_a_later_capture_does_no
     ids = []
     for number in range(3):
         row = world.holds(number, 3)
-        ids.append(str(holds.HoldId("alice", row["expires_at"], row["item"][-16:])))
-    holds.release(world.meter, ids[0])
+        ids.append(str(hold.HoldId("alice", row["expires_at"], row["item"][-16:])))
+    closing.release(world.meter, ids[0])
     assert world.row["use_day"] == "2026-01-01"
-    assert world.calls(lambda: holds.capture(world.meter, ids[1], 1)) == 6
+    assert world.calls(lambda: closing.capture(world.meter, ids[1], 1)) == 6
     assert world.row["use_day"] == TODAY
-    assert world.calls(lambda: holds.capture(world.meter, ids[2], 1)) == 3
+    assert world.calls(lambda: closing.capture(world.meter, ids[2], 1)) == 3
     (entry,) = world.store.tables["ledger"].values()
     assert entry["units"] == -3
 
@@ -133,7 +134,7 @@ def test_holds_that_are_over_are_read_up_to_the_first_that_is_not(
     for number in range(later):
         world.holds(number, 1, 1)
     before = world.store.calls
-    found = hold_expiry.expired_holds(world.books, "alice", NOW_EPOCH)
+    found = due_holds.expired_holds(world.books, "alice", NOW_EPOCH)
     assert (len(found), world.store.calls - before) == (over, calls)
 
 
@@ -150,14 +151,14 @@ def test_a_read_after_an_expiry_finds_holds_and_account_in_few_calls(
     for number in range(later):
         world.holds(number, 1, 1)
     before = world.store.calls
-    found = hold_expiry.as_if_given_back(world.books, "alice", seen)
+    found = due_holds.as_if_given_back(world.books, "alice", seen)
     assert (found.remaining, found.held) == (5 + over, later)
     assert world.store.calls - before == calls
 
 
 def test_a_read_on_which_nothing_is_due_is_no_call(world: Shop) -> None:
     seen = world.has(remaining=5, held=1, holds_due=NOW_EPOCH + 1)
-    assert world.calls(lambda: hold_expiry.as_if_given_back(world.books, "alice", seen)) == 0
+    assert world.calls(lambda: due_holds.as_if_given_back(world.books, "alice", seen)) == 0
 
 
 def test_a_read_pays_debt_and_limits_with_what_comes_back(world: Shop) -> None:
@@ -165,7 +166,7 @@ def test_a_read_pays_debt_and_limits_with_what_comes_back(world: Shop) -> None:
     seen = world.has(held=7, debt=4, uR6Cr=1, rR6Cr=2, **figures)
     world.holds(1, 5, 0, key_id=KEY_ID)
     world.holds(2, 2, 1)
-    found = hold_expiry.as_if_given_back(world.books, "alice", seen)
+    found = due_holds.as_if_given_back(world.books, "alice", seen)
     assert (found.held, found.remaining, found.debt, found.keys["rR6Cr"]) == (2, 1, 0, 7)
 
 
@@ -174,7 +175,7 @@ def test_a_read_while_holds_change_is_of_one_moment(world: Shop) -> None:
     seen = world.has(remaining=5, held=5, holds_due=NOW_EPOCH, holds_placed=1)
     world.row.update(remaining=10, held=0)
     del world.row["holds_due"]
-    found = hold_expiry.as_if_given_back(world.books, "alice", seen)
+    found = due_holds.as_if_given_back(world.books, "alice", seen)
     assert (found.remaining, found.held) == (10, 0)
 
 

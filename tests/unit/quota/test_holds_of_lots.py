@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
-from billing.quota import debits, hold_expiry, holds, spending
+from billing.expiry import hold_expiry
+from billing.holds import closing, hold, placing
 from billing.quota.balance import Balance
+from billing.spending import debits, memory
 from billing.storage.writes import Must, Write
 from unit.lots.test_holdings import key, lot
 from unit.quota.test_second_looks import Shop
@@ -34,7 +36,7 @@ def _seven(world: Shop, held: int = 0, **figures: Any) -> list[str]:
 
 def test_a_hold_reaches_as_many_lots_as_it_needs(world: Shop) -> None:
     names = _seven(world)
-    holds.place(world.meter, "alice", 20, 60)
+    placing.place(world.meter, "alice", 20, 60)
     rows = world.store.tables["quotas"]
     (hold,) = [row for _, row in rows.items() if row["item"].startswith("hold#")]
     assert hold["parts"] == {**dict.fromkeys(names[:6], 3), names[6]: 2}
@@ -44,7 +46,7 @@ def test_a_hold_reaches_as_many_lots_as_it_needs(world: Shop) -> None:
 
 def test_a_hold_of_one_of_many_lots_reads_the_first_of_them_alone(world: Shop) -> None:
     names = _seven(world)
-    assert world.calls(lambda: holds.place(world.meter, "alice", 3, 60)) == 3
+    assert world.calls(lambda: placing.place(world.meter, "alice", 3, 60)) == 3
     assert "held" in world.store.tables["quotas"]["alice", names[0]]
 
 
@@ -52,11 +54,11 @@ def test_a_hold_of_one_of_many_lots_reads_the_first_of_them_alone(world: Shop) -
 def test_what_a_hold_has_of_a_later_lot_comes_back_to_it(world: Shop, ended: str) -> None:
     names = _seven(world, held=1, holds_due=NOW_EPOCH + 60, holds_placed=1)
     row = world.holds(1, 7, 60, parts=dict.fromkeys(names, 1))
-    hold_id = str(holds.HoldId("alice", row["expires_at"], row["item"][-16:]))
+    hold_id = str(hold.HoldId("alice", row["expires_at"], row["item"][-16:]))
     if ended == "captured":
-        holds.capture(world.meter, hold_id, 2)
+        closing.capture(world.meter, hold_id, 2)
     elif ended == "released":
-        holds.release(world.meter, hold_id)
+        closing.release(world.meter, hold_id)
     else:
         world.clock.advance(seconds=60)
         seen = Balance.from_item(world.row)
@@ -89,7 +91,7 @@ def test_a_hold_that_ends_after_its_lot_tells_and_books_that_it_expired(world: S
     figures = {"lots_left": 5, "lots_held": 5, "lots_exact": 1, "told": 6}
     world.has(total=9, remaining=4, held=5, holds_due=NOW_EPOCH + 60, **figures)
     row = world.holds(1, 5, 60, parts={over.key: 5})
-    holds.capture(world.meter, str(holds.HoldId("alice", row["expires_at"], row["item"][-16:])), 2)
+    closing.capture(world.meter, str(hold.HoldId("alice", row["expires_at"], row["item"][-16:])), 2)
     account, _, _, lot_row, entry, event = world.only
     assert account == Write(
         "quotas",
@@ -124,7 +126,7 @@ def test_a_hold_that_ends_where_events_go_out_tells_nothing_and_demands_no_more(
     world.tells(low_at=9)
     world.has(remaining=8, held=5, holds_due=NOW_EPOCH + 60)
     row = world.holds(1, 5)
-    holds.release(world.meter, str(holds.HoldId("alice", row["expires_at"], row["item"][-16:])))
+    closing.release(world.meter, str(hold.HoldId("alice", row["expires_at"], row["item"][-16:])))
     account, *_ = world.only
     assert account.must == (
         Must("debt", "==", 0, or_absent=True),
@@ -136,7 +138,7 @@ def test_a_hold_that_ends_where_events_go_out_tells_nothing_and_demands_no_more(
 def test_a_debit_that_crosses_demands_the_figures_that_its_event_shows(world: Shop) -> None:
     world.tells(low_at=5)
     seen = world.has(total=10, remaining=6, used=3, held=1, told=6)
-    spending.remember("alice", seen)
+    memory.remember("alice", seen)
     debits.debit(world.meter, "alice", 2)
     account, event = world.only
     same = {"remaining": 6, "used": 3, "held": 1}
@@ -150,7 +152,7 @@ def test_the_number_of_the_last_event_is_remembered(world: Shop) -> None:
     """Two crossings one after another are one transaction each."""
     world.tells(low_at=5)
     world.has(total=10, remaining=10)
-    holds.place(world.meter, "alice", 1, 60)
+    placing.place(world.meter, "alice", 1, 60)
     assert world.calls(lambda: debits.debit_once(world.meter, "alice", 5, "b", "k")) == 1
     assert world.calls(lambda: debits.debit_once(world.meter, "alice", 4, "b", "l")) == 1
     assert world.events() == [(1, "quota.low"), (2, "quota.depleted")]
@@ -164,7 +166,7 @@ def test_lots_that_are_over_are_told_in_every_part_before_a_debit(world: Shop) -
         world.keep(one.key, **one.to_item())
     figures = {"lots_left": 31, "lots_due": NOW_EPOCH, "lots_exact": 1}
     seen = world.has(total=40, remaining=40, **figures)
-    spending.remember("alice", seen)
+    memory.remember("alice", seen)
     assert debits.debit(world.meter, "alice", 2).remaining == 7
     first, second = world.store.transactions
     assert (len(first), len(second)) == (1 + 3 * 30, 1 + 3)

@@ -12,24 +12,14 @@ from billing.errors import (
     NotDoneError,
     OutcomeUnknownError,
 )
-from billing.expiry import due_holds, hold_expiry, present
-from billing.holds import closing, hold, placing
+from billing.holds import placing
 from billing.keys import counting
 from billing.quota import daily_usage
 from billing.quota.balance import Balance
 from billing.quota.key_use import KeyLimitReachedError, KeyNotCountedError, KeyUse
 from billing.settings import Telling
 from billing.spending import debits, memory
-from billing.spending.taking import Taking, taken_from, units_left
 from billing.storage.reader import Page
-from billing.storage.writes import Must, Write
-from support.deadlines import PausedDeadline
-from unit.lots.test_holdings import key, lot
-from billing.quota import daily_usage, debits, holds, spending
-from billing.quota.balance import Balance
-from billing.quota.key_use import KeyLimitReachedError, KeyNotCountedError, KeyUse
-from billing.settings import Telling
-from billing.storage.dynamodb import Page
 from billing.storage.writes import Write
 from unit.quota.test_whole_transactions import (
     ACCOUNT,
@@ -141,17 +131,17 @@ def test_an_account_is_remembered_after_a_release_that_needed_no_exact_figure(
     """Its write demanded all that was seen."""
     seen = world.has(remaining=20, held=5, holds_due=NOW_EPOCH, holds_placed=1)
     world.holds(1, 5, 0)
-    spending.remember("alice", seen)
+    memory.remember("alice", seen)
     world.store.before_commit = [fail(NotDoneError("busy"))]
-    assert holds.place(world.meter, "alice", 4, 60).remaining == 21
-    assert world.calls(lambda: holds.place(world.meter, "alice", 4, 60)) == 1
+    assert placing.place(world.meter, "alice", 4, 60).remaining == 21
+    assert world.calls(lambda: placing.place(world.meter, "alice", 4, 60)) == 1
 
 
 def test_a_write_without_an_exact_figure_leaves_nothing_to_remember(world: Shop) -> None:
     world.has(remaining=20)
     world.store.before_commit = [fail(NotDoneError("busy"))]
-    holds.place(world.meter, "alice", 4, 60)
-    assert world.calls(lambda: holds.place(world.meter, "alice", 4, 60)) == 2
+    placing.place(world.meter, "alice", 4, 60)
+    assert world.calls(lambda: placing.place(world.meter, "alice", 4, 60)) == 2
 
 
 def test_a_thousand_accounts_are_remembered_and_the_first_is_forgotten() -> None:

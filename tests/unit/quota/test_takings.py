@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 from billing.quota.balance import Balance
 from billing.quota.key_use import KeyUse
-from billing.quota.spending import Taking, taken_from, units_left
+from billing.spending.taking import Taking, taken_from, units_left
 from billing.storage.writes import Must
 from unit.quota.test_whole_transactions import (
     KEY,
