@@ -51,7 +51,8 @@ def find_lost(
 
     ``customer`` is the user's customer object at Stripe. Returns whether
     any was settled, so that the account must be read again. Raises
-    NotDoneError if one is still processing, or if Stripe cannot be asked.
+    NotDoneError if one is still processing or cannot be settled, or if
+    Stripe cannot be asked: then no other charge may be made.
     """
     by, report = Comparison(books, gateway, repair=True), Report()
     since = epoch(books.clock()) - LOOKED_BACK_SECONDS
@@ -68,7 +69,12 @@ def find_lost(
             raise NotDoneError(
                 f"{intent['id']} is under way, and not in the books"
             )
+        before = report.repaired
         look_at_purchase(by, intent, report)
+        if report.repaired == before:
+            raise NotDoneError(
+                f"{intent['id']} was charged, and cannot be settled"
+            )
     return bool(report.repaired)
 
 

@@ -133,12 +133,16 @@ def test_what_is_under_way_and_not_this_customers_lost_charge_keeps_nothing_away
     assert _units(world) == 100
 
 
-def test_a_lost_charge_that_cannot_be_credited_is_nothing_found(
+def test_a_lost_charge_that_cannot_be_credited_keeps_a_new_one_away(
     world: World, charges: Charges
 ) -> None:
-    """Its price is no plan's: an operator's, as reconciliation reports."""
+    """Its price is no plan's any more, so an operator must look, as reconciliation reports.
+
+    Until then the card, which was charged, is not charged again.
+    """
     charges.rows = [builders.intent(_lost(world), amount=998)]
-    assert _find(world, charges) is False
+    with pytest.raises(NotDoneError, match="was charged, and cannot be settled"):
+        _find(world, charges)
     assert _units(world) == 0
 
 
