@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from billing.grants import api
-from billing.grants.grant import Grant, book
+from billing.grants.booking import book
+from billing.grants.grant import Grant
 from functional import test_auto_top_up as top_ups
 from functional.lab import Lab
 from simulator.lab import Lab as Stripe
