@@ -148,3 +148,11 @@ def test_every_decision_says_why_and_since_when() -> None:
             title = decision.partition("\n")[0]
             assert re.search(r"^\*\*(Decision|Why|Rejected)\.\*\* ", decision, re.MULTILINE), title
             assert re.search(r"^\*\*Status\.\*\* 20\d\d-\d\d-\d\d", decision, re.MULTILINE), title
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_file_that_a_page_names_is_there(page: Path) -> None:
+    """What moves takes its name on the pages along."""
+    tops = "functions|infra|tests|client|bench|tools|docs"
+    named = re.findall(rf"`((?:{tops})/[\w./-]+?)(?:::\w+)?`", page.read_text())
+    assert not [name for name in named if not (ROOT / name).exists()]
