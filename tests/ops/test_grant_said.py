@@ -13,7 +13,7 @@ from support import builders
 from support.fakes.memory_store import MemoryStore
 from typer.testing import CliRunner
 
-from infra.cli import command
+from infra.cli import operator
 from infra.cli.app import app
 
 REASON = ("--reason", "why")
@@ -50,7 +50,7 @@ class Terminal(io.StringIO):
 def books(monkeypatch: pytest.MonkeyPatch) -> Books:
     """Alice had 100 units, used 70, and the money went back: she owes 70. Bob has nothing."""
     found = builders.books_on(MemoryStore())
-    monkeypatch.setattr(command, "find_target", lambda *_: Here(found))
+    monkeypatch.setattr(operator, "find_target", lambda *_: Here(found))
     return found
 
 
