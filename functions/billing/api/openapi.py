@@ -98,7 +98,10 @@ def _described(row: Operation) -> Schema:
 
 
 def _good(row: Operation, good: Schema) -> Schema:
-    """Return the responses that are no errors, by status."""
+    """Return the responses that are no errors, by status.
+
+    ``good`` is the OpenAPI response that each of them gets.
+    """
     statuses = (row.status, row.also) if row.also else (row.status,)
     return {str(status): good for status in sorted(statuses)}
 

@@ -29,10 +29,10 @@ the account buys or places holds at that time.
 
 
 def settled_tally(store: Store, user_id: str) -> Tally | None:
-    """Return the account's tally once two readings agree.
+    """Return the account's tally (its sums) once two readings agree.
 
-    Debits may happen in between. Returns None if the account kept
-    changing. The caller can try again later.
+    Debits may happen in between. Returns None if the account kept changing.
+    The caller can try again later.
     """
     before: Tally | None = None
     for _ in range(READINGS_MAX):
@@ -66,7 +66,9 @@ def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
 def _reading(store: Store, user_id: str) -> Tally:
     """Read all rows of an account once, and return its tally.
 
-    Each half has its own deadline, because large accounts take long.
+    A tally is the sums of the rows. Large accounts take long, so the rows of
+    payments, holds, lots and the ledger have one deadline, and the rest
+    another.
     """
     tallies = Tallies()
     store.deadline.begin()

@@ -72,10 +72,10 @@ def _close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold:
 def _try_to_close(
     books: Books, hold: HoldId, state: Ended, units: int
 ) -> ClosedHold | None:
-    """Close a hold, or replay the answer if it is closed already.
+    """Close a hold, or return the stored answer if it is closed already.
 
-    Returns None if the caller must try again: a concurrent request came
-    first, or _keep_house had something to do.
+    Returns None if the caller must try again: a concurrent request came first,
+    or an expired hold had to be released or the last day's use booked before.
     """
     row = books.store.get("quotas", hold.open_row)
     if row is None:

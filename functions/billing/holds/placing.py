@@ -64,13 +64,16 @@ def _commit(books: Books, attempt: Attempt, hold: HoldId) -> Balance:
 
     All or nothing::
 
-        0    user, quota   remaining -= units      if the units are there
-                           held += units
-        1    user, hold#   units, expires_at,      if there is no such row
-                           parts
-        ..   user, lot#    free -= units,          if unchanged since the
-                           held += units           read
-        2..  other rows of the attempt: see Attempt.beside
+                 key          writes                 if
+            0    user, quota  remaining -= units     the units are there
+                              held += units
+            1    user, hold#  units, expires_at,     there is no such row
+                              parts
+            ..   user, lot#   free -= units,         unchanged since the
+                              held += units          read
+            2..  other rows of the attempt: see Attempt.beside
+
+    ``parts`` is how many units came from each lot.
     """
     due, account = _keep_holds_due(attempt, hold.expires_at)
     of_lots = _take_from_lots(books, attempt)

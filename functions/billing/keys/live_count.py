@@ -1,4 +1,7 @@
-"""Counts a user's live keys, in the transactions that make and revoke one."""
+"""Counts a user's live API keys, so that no race can exceed their limit.
+
+The transactions that create and revoke a key also change the count.
+"""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,9 +25,13 @@ COUNT: Final = "count"
 so that a recount that started earlier is refused as stale.
 """
 KEY_AT: Final = 0
-"""The key's own place in both transactions."""
+"""The place of the API key's own row in the transactions that create and
+revoke a key.
+"""
 COUNT_AT: Final = 2
-"""The count's place in both transactions."""
+"""The place of the count's row in the transactions that create and revoke a
+key.
+"""
 
 
 def count_write(owner: str, change: Mapping[str, int], bound: Must) -> Write:

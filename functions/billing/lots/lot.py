@@ -22,8 +22,9 @@ REMINDERS: Final = (7 * DAY_SECONDS, DAY_SECONDS)
 once each.
 """
 MARKS: Final = ("expires_7", "expires_1", "open")
-"""The values of ``open``, by the number of reminders that are past. A sweep
-reads one of them in an index. Only expiring lots with free units have one.
+"""The values of the attribute ``open`` in a lot's row, by the number of
+reminders that are past. A sweep finds the lots with a value in an index. Only
+expiring lots with free units have one.
 """
 
 

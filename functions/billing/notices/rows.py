@@ -1,4 +1,4 @@
-"""Defines the rows of events out, as they are stored until they are delivered."""
+"""Defines the rows in which events to the seller wait for delivery."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ SEQUENCE_DIGITS: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One stored event."""
+    """One stored event to the seller."""
 
     user_id: str
     notice: str
@@ -50,7 +50,9 @@ class Row:
     """
     due_at: int = 0
     done: frozenset[str] = frozenset()
-    """The receivers that need no other try: ``ways`` of delivery.deliver."""
+    """The names of the receivers that need no other try (``ways`` of
+    delivery.deliver).
+    """
     gone: bool = False
     """Whether a receiver answered 410, so that the event is not sent to it
     again.

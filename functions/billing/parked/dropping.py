@@ -28,9 +28,10 @@ def drop_with_purchase(
 ) -> bool:
     """Drop a refund or dispute whose purchase an operator has dropped.
 
-    The purchase's reference row lists it as dropped. If the purchase is
-    credited later after all, ``bring_back`` parks the event again first.
-    Returns False if the purchase is credited already.
+    ``funding_id`` is the purchase's session or payment intent. The purchase's
+    reference row lists the event as dropped. If the purchase is credited later
+    after all, ``bring_back`` parks the event again first. Returns False if the
+    purchase is credited already.
     """
     reason = f"{funding_id}, whose money it gives back, was dropped"
     shown = references.waits_dropped(payment_intent, parked.name)
@@ -65,8 +66,9 @@ def bring_back(
 ) -> None:
     """Park again the events that were dropped with a purchase.
 
-    The purchase cannot be credited while any of them is still dropped. If
-    a concurrent request brings them back too, this one stops.
+    ``dropped`` are the record keys of these events. The purchase cannot be
+    credited while any of them is still dropped. If a concurrent request brings
+    them back too, this one stops.
     """
     with suppress(
         ConditionFailedError

@@ -1,6 +1,7 @@
 """Reads parked events, as they are stored and as operators see them.
 
-Several events that say the same of one purchase are one record, and one decision.
+Several events that say the same of one purchase are kept as one record, so an
+operator decides on them once.
 """
 
 from collections.abc import Iterator

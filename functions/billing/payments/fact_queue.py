@@ -68,9 +68,10 @@ class Queue:
 
 
 def read_message(body: str) -> Fact:
-    """Return the fact in a message that ``keep`` sent.
+    """Return the fact (a parsed Stripe event) in a message.
 
-    Raises ValueError, KeyError or TypeError for any other message.
+    ``keep`` sent the message. Raises ValueError, KeyError or TypeError for any
+    other message.
     """
     return from_item(_parsed(body))
 

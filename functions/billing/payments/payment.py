@@ -95,8 +95,8 @@ class Payment:
     means none.
     """
     movements: int = 0
-    """How many times reversals have moved units. It numbers their ledger
-    entries, so that each movement can be booked only once.
+    """How many times refunds and disputes have moved units. It numbers the
+    ledger entries for that, so that each movement can be booked only once.
     """
     reversals: Reversals = Reversals()  # noqa: RUF009 - frozen
     unseen: str = ""

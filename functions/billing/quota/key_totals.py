@@ -1,4 +1,7 @@
-"""Keeps the totals of keys: a live key's in the balance, a revoked one's in a row of its own."""
+"""Keeps the units that each API key has ever used.
+
+A live key's total is in the balance, and a revoked key's in a row of its own.
+"""
 
 from dataclasses import replace
 from typing import Final, NamedTuple

@@ -46,7 +46,7 @@ NO_LIMIT is more.
 
 
 class KeyUse(NamedTuple):
-    """The API key with which a caller takes units."""
+    """The API key with which a caller debits or holds units."""
 
     key_id: str
     is_limited: bool = False
@@ -143,7 +143,10 @@ def spend(key: KeyUse | None, units: int, *, is_use: bool) -> Movement:
 
 
 def moved(balance: Balance, movement: Movement) -> Balance:
-    """Return the balance after ``movement`` of API keys' counters."""
+    """Return the balance after ``movement`` of API keys' counters.
+
+    ``movement`` says what to add to each counter.
+    """
     changed = {
         name: balance.keys.get(name, 0) + units
         for name, units in movement.add.items()

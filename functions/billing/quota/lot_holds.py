@@ -1,8 +1,8 @@
 """Computes how holds change lots, the units of one purchase or grant.
 
 A hold sets units of lots aside, and they go back to their lots when it ends.
-This is needed only for accounts with ``lots_exact``, on which units can
-expire. On others, holds name no lots.
+This is needed only for accounts on which units can expire (``lots_exact`` of
+the balance). On others, holds name no lots.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

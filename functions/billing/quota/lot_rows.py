@@ -40,9 +40,10 @@ class Holdings:
 
     @property
     def to_burn(self) -> int:
-        """Return the units that the lots' rows count as free but are not.
+        """Return the units still to be subtracted (burned) from lots' rows.
 
-        Debits have used them, or holds that name no lots have them.
+        Debits, and holds that name no lots, change only the balance. Until the
+        next write of lots, the lots' rows still show their units as free.
         """
         return self.balance.unburned + max(0, -self.balance.earlier_free)
 

@@ -36,9 +36,10 @@ LAST: Final = ("reconcile", "last")
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The place at which the next run continues.
+    """The place at which the next run of the reconciliation continues.
 
-    ``phase`` is the list, and ``after`` the last object that was compared.
+    ``phase`` is the list at Stripe, and ``after`` the last object that was
+    compared.
     """
 
     since: int
@@ -100,5 +101,8 @@ def keep_cursor(job: Run, cursor: Cursor | None) -> None:
 def note_values(
     books: Books, key: tuple[str, str], values: Mapping[str, Any]
 ) -> None:
-    """Write a note of the reconciliation under a key."""
+    """Store ``values`` in the row of this key, in the table of events.
+
+    The row is a cursor or a note of the last run.
+    """
     books.store.commit(Write("events", key, set=values))

@@ -1,6 +1,7 @@
-"""Reads what the decision about an event is based on.
+"""Reads what a settlement decides on: its basis.
 
-That is the event's own metadata (Assumed), or rows that were read (Loaded).
+The basis is the event's own metadata (Assumed), or rows that were read
+(Loaded).
 """
 
 from dataclasses import dataclass, replace

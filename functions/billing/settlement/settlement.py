@@ -87,7 +87,10 @@ def apply(books: Books, fact: Fact) -> Outcome:
 
 
 def _unless_booked(basis: Basis, change: Change) -> Change:
-    """Return the change, without units if the ledger has credited them."""
+    """Return the change, without units if the ledger has credited them.
+
+    ``basis`` has what was read of the payment and the ledger.
+    """
     if isinstance(basis, Loaded) and basis.is_funded:
         return replace(change, units=0, entry="")
     return change
@@ -99,6 +102,7 @@ def _write(
     """Write the change, and return the outcome.
 
     If DynamoDB refuses the write, return the rows to decide on again.
+    ``basis`` is what the change was decided on.
     """
     try:
         books.store.commit(*transaction.writes(books, fact, basis, change))

@@ -204,7 +204,7 @@ def _reference_writes(
 def waiting_events(basis: Basis) -> frozenset[str]:
     """Return the record keys of parked events that wait for this payment.
 
-    They are refunds and disputes that came before it. Empty on an Assumed
-    basis.
+    They are refunds and disputes that came before it. Empty if the basis is
+    Assumed: then no row was read.
     """
     return basis.reference.waiting if isinstance(basis, Loaded) else frozenset()

@@ -173,13 +173,14 @@ def _commit_once(
 
     All or nothing::
 
-        0    user, quota     remaining -= units    if the units are there
-                             used += units
-        1    debit#, debit   answer, body, ttl     if the key is new
-        2..  other rows of the attempt: see Attempt.beside
+                 key            writes               if
+            0    user, quota    remaining -= units   the units are there
+                                used += units
+            1    debit#, debit  answer, body, ttl    the key is new
+            2..  other rows of the attempt: see Attempt.beside
 
-    ``key`` above is the idempotency key. Raises _KeyUsedError if it was
-    used before.
+    ``key`` in the last column is the idempotency key. Raises _KeyUsedError if
+    it was used before.
     """
     kept = {
         "answer": members(answer),

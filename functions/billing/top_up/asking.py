@@ -79,10 +79,10 @@ class Cards(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Stripe's answer about a charge, and the fact to settle, if any.
+    """What Stripe says about an automatic charge.
 
-    ``answer`` is for the state machine in charge.py, ``fact`` is for
-    settlement.
+    ``answer`` is for the state machine in charge.py. ``fact`` is what
+    settlement must record (a parsed payment intent), or None.
     """
 
     answer: Answer
@@ -211,8 +211,9 @@ class Asker:
     def _may_be_older(self, charge: Charge, word: Word, now: int) -> bool:
         """Return whether a decline may be of an earlier attempt.
 
-        That is possible if this attempt repeats an intent and is still under
-        way.
+        That is possible if this attempt confirms the intent of an earlier one
+        again, and its request may still be under way. ``word`` is what Stripe
+        says about the intent.
         """
         is_young = now - charge.asked_at < KEY_SECONDS
         is_again = charge.attempt > 0 and charge.state == "asked"
