@@ -1,4 +1,4 @@
-"""The answers for a grant that is booked, and for one that was booked before."""
+"""Builds the answers for a grant that is booked, or was booked before."""
 
 from typing import Any
 

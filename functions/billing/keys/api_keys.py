@@ -33,12 +33,12 @@ LISTED_MAX: Final = 1000
 limit, see the rest after they revoke some.
 """
 ACCOUNT_AT: Final = 3
-"""The place of the balance's write in the transactions that create and revoke
-an API key.
+"""The index of the write to the balance, in the transactions that create and
+revoke an API key.
 """
 NAME_AT: Final = 5
-"""The place of the short name's write in the transaction that creates an API
-key.
+"""The index of the write that reserves the key's short name, in the
+transaction that creates an API key.
 """
 
 

@@ -57,7 +57,10 @@ class Limit:
         return {"units": self.units, "per": self.per}
 
     def resets_at(self, now: datetime) -> str | None:
-        """Return when the next window starts, or None for ``total``."""
+        """Return when the limit's next UTC day or month starts.
+
+        Returns None for a limit in all (``total``), which never starts again.
+        """
         today = now.astimezone(UTC).replace(
             hour=0, minute=0, second=0, microsecond=0
         )

@@ -25,12 +25,12 @@ COUNT: Final = "count"
 so that a recount that started earlier is refused as stale.
 """
 KEY_AT: Final = 0
-"""The place of the API key's own row in the transactions that create and
-revoke a key.
+"""The index of the write to the API key's own row, in the transactions that
+create and revoke a key.
 """
 COUNT_AT: Final = 2
-"""The place of the count's row in the transactions that create and revoke a
-key.
+"""The index of the write to the count's row, in the transactions that create
+and revoke a key.
 """
 
 

@@ -60,12 +60,15 @@ class GivenBack:
 
 
 def in_order(lots: Iterable[Lot]) -> Lots:
-    """Return the lots in burn order: the first to expire first."""
+    """Return the lots in the order in which they are used (burned).
+
+    The first to expire comes first.
+    """
     return tuple(sorted(lots, key=lambda lot: lot.key))
 
 
 def burn(lots: Lots, units: int) -> Burned:
-    """Return the lots after ``units`` were used.
+    """Return the lots after ``units`` of them were used (burned).
 
     The units that expire first are used first.
     """
@@ -176,9 +179,10 @@ def counted_as_taken_back(
 ) -> int:
     """Return how many units of a clawback had expired before.
 
-    They count as taken back already. The clawback of ``units`` takes the
-    purchase's free units, ``own_free``, first. ``expired`` is how many
-    units of this purchase ever expired, and ``counted`` how many of them
+    A clawback takes units of a purchase back, after a refund or dispute. Units
+    that had expired count as taken back already. The clawback of ``units``
+    takes the purchase's free units, ``own_free``, first. ``expired`` is how
+    many units of this purchase ever expired, and ``counted`` how many of them
     earlier clawbacks have counted.
     """
     return min(max(0, units - own_free), max(0, expired - counted))

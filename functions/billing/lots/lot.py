@@ -1,6 +1,7 @@
 """Defines a lot: the units of one purchase or grant.
 
-The key of a lot's row is its place in the burn order, in which lots are used.
+The key of a lot's row is its place in the burn order, in which units are used:
+the first to expire first.
 """
 
 from collections.abc import Mapping
@@ -63,10 +64,11 @@ class Lot:
 
     @property
     def key(self) -> str:
-        """Return the range key of the lot's row. Keys sort in burn order.
+        """Return the range key of the lot's row.
 
-        The first to expire comes first. At the same expiry, granted units come
-        before bought ones, and then older ones before newer.
+        Keys sort in the order in which lots are used: the first to expire
+        comes first. At the same expiry, granted units come before bought ones,
+        and then older ones before newer.
         """
         bought = int(self.source == "purchase")
         expiry = self.expires_at or NEVER

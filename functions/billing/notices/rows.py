@@ -21,8 +21,9 @@ DUE: Final = "due"
 delivered yet.
 """
 SWEPT_AFTER_SECONDS: Final = 60
-"""When the sweep may try a new event. The table's stream starts the first try
-at once, and the sweep finds the events that the stream has lost.
+"""After how many seconds the sweep of each minute may try a new event. The
+table's stream starts the first try at once, and the sweep finds the events
+that the stream has lost.
 """
 SEQUENCE_DIGITS: Final = 12
 

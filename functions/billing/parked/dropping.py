@@ -28,10 +28,10 @@ def drop_with_purchase(
 ) -> bool:
     """Drop a refund or dispute whose purchase an operator has dropped.
 
-    ``funding_id`` is the purchase's session or payment intent. The purchase's
-    reference row lists the event as dropped. If the purchase is credited later
-    after all, ``bring_back`` parks the event again first. Returns False if the
-    purchase is credited already.
+    ``funding_id`` is the purchase's session or payment intent. The reference
+    row of ``payment_intent`` lists the event as dropped. If the purchase is
+    credited later after all, ``bring_back`` parks the event again first.
+    Returns False if the purchase is credited already.
     """
     reason = f"{funding_id}, whose money it gives back, was dropped"
     shown = references.waits_dropped(payment_intent, parked.name)

@@ -102,11 +102,11 @@ def _update_reason(
 
 
 def _waiting(fact: Fact, park: Park) -> Iterator[Write]:
-    """Yield the write that makes a reversal wait for its payment.
+    """Yield the write that makes a refund or dispute wait for its payment.
 
-    It adds a refund or dispute that came before its payment to the
-    reference row. The transaction that credits the payment reads that row,
-    so it cannot miss the reversal. For any other event nothing is yielded.
+    It adds one that came before its payment to the reference row of the
+    payment intent. The transaction that credits the payment reads that row, so
+    it cannot miss the event. For any other event nothing is yielded.
     """
     if park.kind != "ahead" or not isinstance(fact, RefundsFact | DisputeFact):
         return

@@ -41,7 +41,7 @@ def _client() -> Any:
 
 
 class Queue:
-    """The stack's SQS queue of parked events."""
+    """The stack's SQS queue of parked events, which cannot be settled yet."""
 
     def __init__(self, url: str) -> None:
         """``url`` is the queue's URL, as SQS gives it."""

@@ -18,8 +18,8 @@ from billing.storage.writes import Must, Write, absent, equals
 Per = Literal["day", "month", "total"]
 """The window of an API key's limit. Days and months are UTC."""
 USES: Final = "uses"
-"""The range key of the row. It sorts after the balance's, so that one query
-reads both.
+"""The range key of the row that has a user's bookmarks. It sorts after the
+balance's, so that one query reads both.
 """
 MARK: Final = "k"
 """The first letter of the attribute that a live API key has in the row
@@ -32,8 +32,8 @@ READS_MAX: Final = 5
 class Bookmark:
     """What the row ``uses`` stores for one API key.
 
-    That is the window of its limit, and what it had used when the day and
-    the month began.
+    That is the window of the key's limit (``per``), and what the key had used
+    when the day and the month began.
     """
 
     key_id: str

@@ -38,7 +38,7 @@ class RollOver(NamedTuple):
     """
 
     def onto(self, account: Write) -> Write:
-        """Return the balance's write with these changes added."""
+        """Return the balance's write with these changes of API keys added."""
         return account._replace(
             add={**account.add, **self.movement.add},
             remove=(*account.remove, *self.remove),

@@ -30,8 +30,8 @@ short key names.
 def name_row(user_id: str, name: str) -> tuple[str, str]:
     """Return the table key of the row that reserves a key's short name.
 
-    The row also has the total use of the API key after it was revoked. It
-    is never deleted.
+    The short name is a hash of the API key's id. The row also has the total
+    use of the API key after it was revoked. It is never deleted.
     """
     return (user_key(user_id), f"{NAMES}{name}")
 

@@ -122,7 +122,8 @@ def how_many(rows: Sequence[Row]) -> int:
 def through(rows: Sequence[Row]) -> str:
     """Return the last key of a lot that these holds name, or "".
 
-    All lots up to this key must be read before the holds are closed.
+    The keys of lots sort by expiry. All lots up to this key must be read
+    before the holds are closed. It is "" if no hold names lots.
     """
     return max(
         (key for row in rows for key in row.get("parts", {})), default=""

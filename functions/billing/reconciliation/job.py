@@ -49,12 +49,12 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run needs, and its limits.
+    """What a run of the reconciliation needs, and its limits.
 
-    ``go_on`` is called before every page, ``has_time`` before every
-    object. With ``resumes``, the next run continues where this one
-    stopped. ``failed`` is called with the name of an object or list that
-    could not be compared, while its exception is handled.
+    ``go_on`` is called before every page, ``has_time`` before every object.
+    With ``resumes``, the next run continues where this one stopped. ``failed``
+    is called with the name of an object or list that could not be compared,
+    while its exception is handled.
     """
 
     books: Books

@@ -1,4 +1,8 @@
-"""Retries parked events with growing pauses, and asks Stripe for the payment that one lacks."""
+"""Retries parked events, the ones that could not be settled at first.
+
+The pauses between retries grow. If the payment of an event is missing, Stripe
+is asked for it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,7 +1,7 @@
-"""Builds the one transaction of a settlement.
+"""Builds the one transaction that settles an event.
 
-It writes the payment, balance, ledger and reference rows, and a mark for the
-event.
+It writes the payment, balance, ledger and reference rows, and a row by which a
+repeat of the event is recognised.
 """
 
 from collections.abc import Iterator

@@ -130,11 +130,10 @@ def prepare(
 
 
 def _as_seen(balance: Balance) -> tuple[Must, ...]:
-    """Return the conditions for an event to show exact figures.
+    """Return the conditions for an event to show the quota exactly.
 
-    Without them, in later attempts, the figures that the event shows may
-    be slightly old. The same threshold is crossed all the same, and only
-    once.
+    Without them, in later attempts, the figures that the event shows may be
+    slightly old. The same threshold is crossed all the same, and only once.
     """
     return (
         exactly("remaining", balance.remaining),

@@ -123,7 +123,7 @@ def take(taking: Taking, now: datetime) -> Write:
 
 
 def day_has_begun(now: datetime) -> Must:
-    """Return the condition that the last day's use is booked already.
+    """Return the condition that the use of earlier days is booked already.
 
     Then ``used`` grows only by the use of today.
     """

@@ -18,11 +18,11 @@ from billing.top_up.charge import CARD_SECONDS, Charge, Reason
 
 MARK: Final = "open"
 """The attribute that puts an agreement's row into the index of rows that the
-sweep must look at. Its value is TOP_UP.
+sweep of each minute must look at. Its value is TOP_UP.
 """
 DUE: Final = "expires_at"
-"""When the sweep must look at an agreement's row, in epoch seconds. It is the
-range key of the sweep's index.
+"""When the sweep of each minute must look at an agreement's row, in epoch
+seconds. It is the range key of the sweep's index.
 """
 MAX_PER_MONTH: Final = 30
 """The highest number of charges per month that a customer can agree to."""
@@ -96,8 +96,8 @@ class Agreement:
     """
     charge: Charge | None = None
     due: int = 0
-    """When the sweep must look at the agreement, in epoch seconds. 0 means
-    never.
+    """When the sweep of each minute must look at the agreement, in epoch
+    seconds. 0 means never.
     """
     version: int = 0
 
