@@ -40,7 +40,7 @@ class SessionFact(Origin):
     name: ClassVar[str] = "session"
     kind: SessionKind
     session_id: str
-    """"" for an automatic charge."""
+    """The id of the Checkout Session, "" for an automatic charge."""
     payment_id: str
     user_id: str
     plan: str

@@ -1,4 +1,7 @@
-"""Books entries that the ledger has lost, as the payments show them."""
+"""Books the ledger entries again that a restore has lost.
+
+The payments show which entries there must be.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

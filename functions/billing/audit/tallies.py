@@ -36,7 +36,7 @@ class Tallies(dict[str, Tally]):
     def add(self, table: Table, item: Mapping[str, Any]) -> None:
         """Add one row of a table to the tally of its account.
 
-        Rows that move no units are ignored.
+        A tally is the sums of the rows. Rows that move no units are ignored.
         """
         if table == "ledger":
             _add_entry(self._of(item["user_id"]), item)

@@ -1,4 +1,4 @@
-"""Revokes API keys, and ends what is counted for them."""
+"""Revokes API keys, and stops counting their use."""
 
 import re
 from contextlib import suppress

@@ -42,7 +42,7 @@ class Address:
     host: str
     port: int
     target: str
-    """The path and the query."""
+    """The path and the query of the URL."""
     may_be_private: bool
     """True only on the local stack."""
 

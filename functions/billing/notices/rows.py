@@ -46,8 +46,8 @@ class Row:
     state: State
     attempts: int
     since: int
-    """The epoch second at which its 72 hours started: when it was written, or
-    sent again.
+    """The epoch second from which the event is tried for 72 hours: when it was
+    written, or sent again.
     """
     due_at: int = 0
     done: frozenset[str] = frozenset()

@@ -56,7 +56,10 @@ class Bookmark:
 
 
 class Uses(NamedTuple):
-    """The user's row ``uses``: one bookmark for each API key."""
+    """The user's row ``uses``: one bookmark for each API key.
+
+    A bookmark is what the key had used when the day and the month began.
+    """
 
     live: Mapping[str, Bookmark]
     """The bookmarks of live API keys, by short name."""

@@ -92,7 +92,11 @@ def name_of(key_id: str) -> str:
 
 
 def weight(name: str) -> int:
-    """Return a number above zero that only this short name has."""
+    """Return a number above zero that only this short name has.
+
+    ``topup ledger verify`` multiplies an API key's units by it, so that too
+    much for one key does not hide too little for another.
+    """
     return int.from_bytes(base64.urlsafe_b64decode(name)) + 1
 
 

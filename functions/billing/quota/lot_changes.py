@@ -109,7 +109,10 @@ def change(
 
 
 def same_lots(balance: Balance) -> Must:
-    """Return the clause that no lot's row was written since the read."""
+    """Return the clause that no lot's row was written since the read.
+
+    That is, since ``balance`` was read.
+    """
     return same("lots_version", balance.lots_version)
 
 

@@ -37,7 +37,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The changes of lots when a hold is placed."""
+    """The changes of lots (units of a purchase or grant) by a new hold."""
 
     parts: Parts
     """How many of the hold's units came from each lot, by the lot's key. The
@@ -48,7 +48,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The changes of lots when holds end."""
+    """The changes of lots (units of a purchase or grant) when holds end."""
 
     change: Change
     back: int

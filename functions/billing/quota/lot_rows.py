@@ -1,4 +1,7 @@
-"""Reads an account's lots as they are stored."""
+"""Reads an account's lots as they are stored.
+
+A lot is the units of one purchase or grant.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -175,7 +175,10 @@ def _let_go(by: Comparison, fact: SessionFact, report: Report) -> None:
 
 
 def _mark_seen(by: Comparison, fact: SessionFact) -> None:
-    """Take the payment out of the index of those not compared yet."""
+    """Take a payment out of the index of those not yet seen at Stripe.
+
+    Without ``by.repair``, nothing is written.
+    """
     if not by.repair:
         return
     key = (user_key(fact.user_id), fact.payment_id)

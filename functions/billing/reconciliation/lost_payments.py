@@ -1,4 +1,4 @@
-"""Writes the record of a payment again that the books have lost."""
+"""Writes a payment again whose record a restore has lost."""
 
 from collections.abc import Mapping
 from dataclasses import replace
