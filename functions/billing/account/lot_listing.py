@@ -32,7 +32,10 @@ def read_quota(books: Books, user_id: str) -> Quota:
 
 
 def _next(lots: Lots) -> Expiry | None:
-    """Return the units that expire first, and when, or None."""
+    """Return the units that expire first, and when.
+
+    Returns None if no free unit can expire.
+    """
     dated = [lot for lot in lots if lot.expires_at and lot.free]
     if not dated:
         return None

@@ -110,10 +110,10 @@ def _holds_and_lots(store: Store, user_id: str) -> Iterator[Item]:
 def reference(
     store: Store, payment: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """Return the reference row of a stored payment, or None.
+    """Return the row that leads from a payment's intent to this payment.
 
-    The reference row leads from the payment intent to this payment. A
-    payment of nothing has no intent.
+    Returns None if the payment is not paid, has no intent because nothing was
+    to pay, or has lost that reference row.
     """
     intent = (
         payment.get("payment_intent")

@@ -48,7 +48,7 @@ class Limit:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Limit | None":
-        """Return the limit in an API key's stored row, or None."""
+        """Return the limit in an API key's stored row, or None without one."""
         stored = item.get("limit")
         return cls(stored["units"], stored["per"]) if stored else None
 

@@ -93,7 +93,10 @@ def name_of(fact: Fact) -> str:
 
 
 def find(books: Books, name: str) -> Parked | None:
-    """Return the parked event with this record key, or None."""
+    """Return the parked event with this record key.
+
+    Returns None if no such event is parked.
+    """
     item = books.store.get("events", (PARKED, name))
     return Parked.from_item(item) if item else None
 

@@ -108,6 +108,6 @@ def _claimed_payment_id(fact: Fact) -> str:
 def stored_payment(
     books: Books, user_id: str, payment_id: str
 ) -> Payment | None:
-    """Return a payment as it is stored, or None."""
+    """Return a payment as it is stored, or None if there is none."""
     item = books.store.get("payments", (user_key(user_id), payment_id))
     return Payment.from_item(item) if item else None

@@ -72,7 +72,10 @@ class Run:
 
 
 def read_cursor(job: Run) -> Cursor | None:
-    """Return the place at which an earlier run stopped, or None."""
+    """Return the place at which an earlier run stopped.
+
+    Returns None if the last run compared everything.
+    """
     item = (
         job.books.store.get("events", CURSORS[job.repair])
         if job.resumes

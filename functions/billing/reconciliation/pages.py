@@ -26,11 +26,11 @@ continues after them.
 
 
 def look_at_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
-    """Compare one page. Return where to continue, or None at the end.
+    """Compare one page of a list, at Stripe or our own, from ``cursor`` on.
 
-    If the list itself cannot be read, for example because the secret key
-    has no permission, the next list follows. The next run starts the
-    failed list again.
+    Returns where to continue, or None after the last list. If the list itself
+    cannot be read, for example because Stripe's secret key has no permission,
+    the next list follows. The next run starts the failed list again.
     """
     job.books.store.deadline.begin()
     try:
@@ -75,7 +75,7 @@ def _our_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
     """Compare one page of our payments that are paid but in no list.
 
     No list of Stripe's has shown them. They are in a sparse index. Returns
-    where to continue, or None at the end.
+    where to continue, or None after the last page.
     """
     page = job.books.store.unseen(
         from_epoch(cursor.since), cursor.after or None

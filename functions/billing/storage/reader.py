@@ -30,7 +30,10 @@ class Reader(Connection):
     """Reads items of all tables."""
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
-        """Return one item, or None, from a strongly consistent read."""
+        """Return one item, or None if there is none.
+
+        The read is strongly consistent.
+        """
         request = {
             "TableName": self._tables[table],
             "Key": key_of(table, key),

@@ -91,5 +91,8 @@ def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:
 
 
 def _old_item(refusal: Mapping[str, Any]) -> Item | None:
-    """Return the stored item for which the condition failed, or None."""
+    """Return the stored item for which the condition failed.
+
+    Returns None if there was no such item.
+    """
     return decode(refusal["Item"]) if refusal.get("Item") else None

@@ -57,9 +57,9 @@ def charge_refunded(
 
 
 def _listed_refunds(charge: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the refunds that the charge itself lists, or [].
+    """Return the refunds that the charge itself lists.
 
-    Only API versions before 2022-11-15 list them.
+    The result is [] for an API version since 2022-11-15, which lists none.
     https://docs.stripe.com/changelog/2022-11-15/deprecates-charges-auto-expand
     """
     listed = charge.get("refunds")

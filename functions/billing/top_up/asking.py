@@ -82,7 +82,8 @@ class Word:
     """What Stripe says about an automatic charge.
 
     ``answer`` is for the state machine in charge.py. ``fact`` is what
-    settlement must record (a parsed payment intent), or None.
+    settlement must record (a parsed payment intent or decline), or None if
+    there is nothing to record.
     """
 
     answer: Answer
@@ -127,9 +128,10 @@ class Asker:
     def _known(
         self, payment: Payment, charge: Charge
     ) -> Mapping[str, Any] | None:
-        """Return the intent that an earlier attempt has made, or None.
+        """Return the payment intent that an earlier attempt has made.
 
-        Then no second intent is created for this charge.
+        Returns None if there is none, or if the charge has its id already.
+        With the result, no second intent is created for this charge.
         """
         if not charge.attempt or charge.intent:
             return None
