@@ -95,7 +95,7 @@ def _take(
     """Debit ``units`` from the holder of an API key. Return what is left.
 
     The numbers are the units left in the account and those left of the API
-    key's limit, None without one.
+    key's limit, None without one. The debit's id is added to ``notes``.
     """
     meter = Meter(books(), settings().site_url)
 

@@ -180,9 +180,9 @@ def close(
 ) -> tuple[Write, Write]:
     """Return the writes that replace an open hold's row by a closed one.
 
-    Both are in one transaction, so only one of several concurrent requests
-    can close a hold. ``captured`` is how many of its units were used. The
-    closed row keeps the result for repeats.
+    Both are in one transaction, so only one of several concurrent requests can
+    close a hold. ``state`` says how it ended, and ``captured`` how many of its
+    units were used. The closed row keeps the result for repeats.
     """
     user_id, item = row["user_id"], row["item"]
     closed = {

@@ -126,10 +126,10 @@ def _open(hold: HoldId, taking: Taking, parts: Parts) -> Write:
 def _keep_holds_due(attempt: Attempt, expires_at: int) -> tuple[int, Write]:
     """Return the first expiry of an open hold, and the balance's write.
 
-    The write sets ``holds_due`` to that expiry, on the condition that
-    ``holds_due`` is still as it was read. So a concurrent hold that
-    expires sooner is not lost. An attempt that also releases expired holds
-    has that condition already.
+    A hold that expires at ``expires_at`` is placed. The write sets
+    ``holds_due`` to the first expiry, on the condition that ``holds_due`` is
+    still as it was read. So a concurrent hold that expires sooner is not lost.
+    An attempt that also releases expired holds has that condition already.
     """
     seen = attempt.balance.holds_due
     is_sooner = not seen or expires_at < seen

@@ -58,9 +58,9 @@ def create(
 ) -> NewKey:
     """Create an API key, and return it with its secret.
 
-    Raises ``too_many_keys`` if the user has LIVE_MAX keys already. The
-    count is a condition of the write, so that a race cannot exceed
-    LIVE_MAX.
+    ``stage`` becomes a part of the secret's text. Raises ``too_many_keys`` if
+    the user has LIVE_MAX keys already. The count is a condition of the write,
+    so that a race cannot exceed LIVE_MAX.
     """
     secret, owner = secrets.token_urlsafe(32), user_key(user_id)
     for _ in books.store.deadline.attempts(pauses=False):

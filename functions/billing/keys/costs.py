@@ -125,7 +125,8 @@ def _reach_faults(
 def _never_any(seen: Mapping[tuple[Any, Any], int]) -> Iterator[str]:
     """Yield an error for each ``ANY`` row that can never count.
 
-    That is so if each method has a row of its own for the same path.
+    That is so if each method has a row of its own for the same path. ``seen``
+    has the line of each row, by its method and path.
     """
     for (method, shape), line in seen.items():
         others = (other for other in METHODS if other != "ANY")

@@ -98,11 +98,11 @@ def close_hold(
 ) -> GivenBack:
     """Return the lots after a hold ended, with what came back.
 
-    ``captured`` units are used, those that expire first before others. The
-    rest goes back to its lots, but pays ``debt`` first, even if the lot
-    has expired, so that an expiry never makes debt. What then belongs to
-    an expired lot expires now. Units of a voided grant are taken back,
-    whatever the debt is.
+    ``parts`` is how many units of the hold came from each lot. ``captured``
+    units are used, those that expire first before others. The rest goes back
+    to its lots, but pays ``debt`` first, even if the lot has expired, so that
+    an expiry never makes debt. What then belongs to an expired lot expires
+    now. Units of a voided grant are taken back, whatever the debt is.
     """
     used = _from_first(sorted(parts.items()), captured)
     rest = {key: units - used.get(key, 0) for key, units in parts.items()}
@@ -193,10 +193,10 @@ def expiry_after_return(
 ) -> int:
     """Return when units that are given back expire. 0 means never.
 
-    They were clawed back before, and the time during which they were away
-    is added. It is 0 if the units never expired, and also if their lot had
-    expired when they were clawed back, because then they were taken from
-    other lots.
+    They were clawed back at ``away_since``, and the time during which they
+    were away is added to their former expiry, ``expires_at``. The result is 0
+    if the units never expired, and also if their lot had expired when they
+    were clawed back, because then they were taken from other lots.
     """
     if expires_at <= away_since:
         return 0

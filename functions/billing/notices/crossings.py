@@ -87,10 +87,11 @@ def cross(
     The result also has the conditions under which that holds. The change adds
     ``units`` to ``remaining``; they are negative for a debit.
     ``low_at_default`` is the template's LowAtUnits, or None if no events are
-    sent. ``may_open`` is true if falling below ``when_below``, the threshold
-    for automatic top-ups, opens a charge. ``returned`` are units that expired
-    holds give back in the same write; they count as given back before the
-    write.
+    sent. ``comes_in`` is true for new units, and false for units that a hold
+    returns. ``may_open`` is true if falling below ``when_below``, the
+    threshold for automatic top-ups, opens a charge. ``returned`` are units
+    that expired holds give back in the same write; they count as given back
+    before the write.
 
     The conditions keep the result right if a concurrent debit comes first:
     ``remaining`` must still lie between the same thresholds. Its exact value

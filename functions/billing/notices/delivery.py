@@ -222,6 +222,6 @@ def _write(books: Books, row: Row, write: Write) -> None:
 def _as_claimed(row: Row, attempts: int) -> tuple[Must, ...]:
     """Return the conditions that no other run has claimed the event.
 
-    It must not have been sent again either.
+    It still has the number of tries ``attempts``, and was not sent again.
     """
     return equals("attempts", attempts), equals("since", row.since)

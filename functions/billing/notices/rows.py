@@ -94,7 +94,11 @@ def new_row(
     data: Mapping[str, Any],
     now: datetime,
 ) -> Write:
-    """Return the write of a new event's row. It will be delivered."""
+    """Return the write of a new event's row, so that it is delivered.
+
+    ``kind`` is the event's type, ``data`` what it shows, and ``sequence`` its
+    number among the events of the account.
+    """
     name = new_id("evt", now)
     values = {
         "id": name,

@@ -18,7 +18,7 @@ from billing.storage.writes import Write, equals
 def drop(books: Books, parked: Parked, reason: str) -> None:
     """Drop a parked event, because an operator decided not to settle it.
 
-    Its record becomes one of a dropped event.
+    Its record becomes one of a dropped event, with the operator's ``reason``.
     """
     books.store.commit(*_dropping(books, parked, reason))
 

@@ -33,10 +33,11 @@ def read_burnable(
 ) -> Holdings:
     """Return the lots, as ``lot_rows.read`` does, for a transaction to change.
 
-    The transaction also subtracts the units that debits used. If those are in
-    more lots than one transaction can write, earlier transactions subtract the
-    first of them here. Use the balance in the result, because it may be newer
-    than ``balance``.
+    They have at least ``enough`` free units, and include all up to the lot's
+    key ``through``. The transaction also subtracts the units that debits used.
+    If those are in more lots than one transaction can write, earlier
+    transactions subtract the first of them here. Use the balance in the
+    result, because it may be newer than ``balance``.
     """
     for _ in books.store.deadline.attempts(pauses=False):
         holdings = read(books, user_id, balance, enough, through)

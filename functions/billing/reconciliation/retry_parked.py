@@ -60,6 +60,7 @@ def run(
     """Retry the parked events that are due, the longest overdue first.
 
     ``go_on`` is called before each event. The run stops when it returns False.
+    ``failed`` is called for each event that could not be settled.
     """
     parked = _read_parked(books, go_on)
     started = epoch(books.clock())

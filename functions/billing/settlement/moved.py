@@ -47,6 +47,7 @@ def lotted_by(
 ) -> Lotted:
     """Return the payment and the writes of lots after the movement.
 
+    ``change`` says whether units are credited, clawed back or given back, and
     ``basis`` has the lots as they were read.
     """
     payment, holdings = change.payment, basis.holdings

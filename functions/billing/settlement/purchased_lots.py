@@ -99,8 +99,8 @@ def give_back(
 ) -> Lotted:
     """Return the payment, and the writes that add returned units as a lot.
 
-    The units were clawed back before. Those that pay debt are not in the
-    lot.
+    The units were clawed back before. ``movement`` is what the balance gains:
+    units that pay debt are not in the lot.
     """
     units = movement.add.get("remaining", 0)
     expires_at = burning.expiry_after_return(

@@ -129,7 +129,8 @@ def _tell(
 ) -> Iterator[Write]:
     """Yield the balance's write, and the writes of events to the seller.
 
-    ``comes_in`` is true if units are added.
+    ``account`` is the balance's write without these events, or None if the
+    balance does not change. ``comes_in`` is true if units are added.
     """
     return tell(
         books,

@@ -94,11 +94,11 @@ class Attempt(NamedTuple):
 def prepare(
     meter: Meter, taking: Taking, balance: Balance | None, *, is_exact: bool
 ) -> Attempt:
-    """Release what has expired, and return the next attempt.
+    """Release what has expired, and return the next attempt to take units.
 
-    Without ``balance``, DynamoDB refuses the write if a hold has expired
-    or if it crosses a threshold. With ``is_exact``, an event to the seller
-    must show the quota exactly as it is after the write.
+    ``taking`` says how many. Without ``balance``, DynamoDB refuses the write
+    if a hold has expired or if it crosses a threshold. With ``is_exact``, an
+    event to the seller must show the quota exactly as it is after the write.
     """
     now = meter.books.clock()
     if balance and balance.lots_exact and taking.into == "held":

@@ -46,7 +46,10 @@ class NoResultError(Exception):
     """
 
     def __init__(self, why: str, *, is_unknown: bool) -> None:
-        """``why`` becomes a part of the error's message."""
+        """``why`` becomes a part of the error's message.
+
+        ``is_unknown`` says that the request may have been carried out.
+        """
         super().__init__(why)
         self.is_unknown = is_unknown
 

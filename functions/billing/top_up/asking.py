@@ -71,7 +71,7 @@ class Cards(Protocol):
     def intents_of(
         self, customer: str, since: int
     ) -> Iterator[Mapping[str, Any]]:
-        """Yield a customer's payment intents."""
+        """Yield a customer's payment intents created since an epoch second."""
 
     def is_of_mode(self, *, livemode: bool) -> bool:
         """Return whether Stripe's secret key is of this mode, live or test."""

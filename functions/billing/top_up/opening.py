@@ -116,8 +116,8 @@ def _at_rest(agreement: Agreement) -> Opening:
 def _switched_off(agreement: Agreement, reason: Reason) -> Opening:
     """Return an opening without a charge, with the agreement switched off.
 
-    The plan's price or units are no longer those that the customer agreed
-    to.
+    The plan's price or units are no longer those that the customer agreed to.
+    ``reason`` says which.
     """
     after = replace(paused(agreement, reason), due=0)
     return Opening(after, None, (change(agreement, after, exists("version")),))
