@@ -36,8 +36,9 @@ LeftMs = Callable[[], int]
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Serve a route, or run automatic charges.
 
-    For messages of the queue, it runs the accounts that they name. For the
-    schedule's ``sweep``, it sends a message for each account that is due.
+    For messages of the queue, it runs the charges of the accounts that they
+    name. For the schedule's ``sweep``, it sends a message for each account
+    whose charge is due.
     """
     if "Records" in event:
         return _run(lambda _: _users_in(event["Records"]), context)

@@ -119,9 +119,9 @@ def _release(
 ) -> Write:
     """Return the write to the balance that releases the holds in ``rows``.
 
-    It takes all of their units off ``held``, and adds ``back`` units that
-    can be spent again. The others have expired with their lot, or belong
-    to a voided grant.
+    ``seen`` is the balance as it was read. The write takes all of the holds'
+    units off ``held``, and adds ``back`` units that can be spent again. The
+    other units have expired with their lot, or belong to a voided grant.
     """
     units = sum(row["units"] for row in rows)
     movement, of_keys = come_in(seen, back), give_back(seen, held_by_key(rows))

@@ -104,7 +104,7 @@ class _Learned:
     errors: tuple[str, ...]
 
     def attributes(self) -> dict[str, Any]:
-        """Return the attributes of the event's row to set."""
+        """Return what this try sets in the event's row, by attribute."""
         found: dict[str, Any] = {"done": self.done} if self.done else {}
         if self.errors:
             found["last_error"] = "; ".join(self.errors)[:ERROR_CHARS_MAX]

@@ -132,7 +132,8 @@ class Payment:
     def claimed_by(cls, fact: SessionFact | DeclinedFact) -> "Payment":
         """Return the payment as the event's metadata describes it.
 
-        The write's conditions compare each field with the stored payment.
+        No payment is read. The write that settles the event compares each
+        field with the stored payment.
         """
         bare = cls(
             payment_id=fact.payment_id,

@@ -138,8 +138,8 @@ def _gives_back(
 def _folds(user_id: str, balance: Balance, uses: Uses) -> dict[str, Write]:
     """Return the writes that move revoked keys' totals off the balance.
 
-    They add each total to the API key's own row. The dict's keys are the
-    balance's attributes to remove.
+    A total is the units that a key ever used. The writes add it to the API
+    key's own row. The dict's keys are the balance's attributes to remove.
     """
     names = [name for name in uses.live if gone(name) in balance.keys]
     return {

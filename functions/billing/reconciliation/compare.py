@@ -137,7 +137,7 @@ def _are_ours(by: Comparison, claims: Mapping[str, Any]) -> bool:
 
 
 def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
-    """Ask Stripe about a payment that is paid here but was in no list.
+    """Ask Stripe about a payment that is paid here, but in no list there.
 
     If Stripe does not say that it is paid, that is added to ``report``.
     """

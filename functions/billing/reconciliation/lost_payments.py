@@ -19,7 +19,7 @@ from billing.storage.writes import Write, creates
 def rebuilt(fact: SessionFact) -> Difference:
     """Return the Difference that reports a payment that we lost.
 
-    Its record was written again.
+    ``fact`` is what Stripe says of it. Its record was written again.
     """
     detail = "the payment's record was lost, and rebuilt"
     return Difference(

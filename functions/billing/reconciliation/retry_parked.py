@@ -163,8 +163,9 @@ def _settle_both(
 ) -> Became:
     """Settle a purchase, then its refund or dispute.
 
-    If an operator has dropped the purchase, the refund or dispute is
-    dropped too. Returns what happened to the parked event.
+    ``record`` is the parked refund or dispute, and ``intent`` the purchase's
+    payment intent. If an operator has dropped the purchase, the refund or
+    dispute is dropped too. Returns what happened to the parked event.
     """
     outcome = settlement.apply(books, purchase)
     if outcome.status == "parked" and parking.is_dropped(books, purchase):

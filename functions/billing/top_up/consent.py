@@ -92,11 +92,12 @@ def agree(
 
 
 def _at_once(before: Agreement, now: int, agreed: Agreement) -> Agreement:
-    """Return the agreement ``agreed``, to be looked at now.
+    """Return the agreement ``agreed``, so that the sweep looks at it now.
 
-    An open charge keeps the time of its next step, because otherwise a
-    repeated PUT would repeat the attempt on a card that was declined. With
-    another card or another plan, that step is due now too.
+    ``before`` is the agreement until now. If it has an open charge, the charge
+    keeps the time of its next step, because otherwise a repeated PUT would
+    repeat the attempt on a card that was declined. With another card or
+    another plan, that step is due now too.
     """
     charge = before.charge
     if charge is None:

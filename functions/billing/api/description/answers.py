@@ -52,7 +52,10 @@ MONEY: Final[Mapping[str, Schema]] = {
 
 
 def schemas() -> Schema:
-    """Return all schemas by name. ``ref`` refers to them."""
+    """Return all schemas of answers, by name.
+
+    ``schema.ref`` makes a reference to one of them.
+    """
     return {**_of_buying(), **_of_spending(), **_of_keys(), **of_refusing()}
 
 
