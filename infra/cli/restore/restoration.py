@@ -23,9 +23,7 @@ POLLS_MAX: Final = HOURS_MAX * 3600 // POLL_SECONDS
 UNDER_WAY: Final = ("CREATING", "UPDATING")
 ABSENT: Final = ("ResourceNotFoundException", "TableNotFoundException")
 STEPS: Final = 3 + len(SETTINGS)
-"""How many steps the progress bar has for one table: started, active, each setting, and all
-settings.
-"""
+"""The progress bar's steps for one table: started, active, each setting, and all settings."""
 LATER: Final = (
     "ContinuousBackupsUnavailableException",
     "LimitExceededException",
