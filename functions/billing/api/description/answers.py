@@ -52,10 +52,7 @@ MONEY: Final[Mapping[str, Schema]] = {
 
 
 def schemas() -> Schema:
-    """Return all schemas of answers, by name.
-
-    ``schema.ref`` makes a reference to one of them.
-    """
+    """Return all schemas of answers by name. ``schema.ref`` names one."""
     return {**_of_buying(), **_of_spending(), **_of_keys(), **of_refusing()}
 
 
