@@ -92,10 +92,10 @@ def _spend(
 def _take(
     found: Holder, units: int, notes: dict[str, Any]
 ) -> tuple[int, int | None]:
-    """Debit ``units``. Return what is left.
+    """Debit ``units`` from the holder of an API key. Return what is left.
 
     The numbers are the units left in the account and those left of the API
-    key's limit, None without one.
+    key's limit, None without one. The debit's id is added to ``notes``.
     """
     meter = Meter(books(), settings().site_url)
 
@@ -108,9 +108,10 @@ def _take(
 
 
 def _look(found: Holder) -> tuple[int, int | None]:
-    """Return what is left, as _take does, without a debit.
+    """Return the units left in the account and of the API key's limit.
 
-    It is for a call that costs nothing.
+    Nothing is debited: this is for a call that costs nothing. The second
+    number is None without a limit.
     """
     return held.units_left(books(), found, Limit.from_item(found.row))
 

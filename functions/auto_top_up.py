@@ -24,8 +24,9 @@ from billing.wiring.queue import receiving_books
 from billing.wiring.stripe import gateway, saved_cards
 
 STOP_MS: Final = 28_000
-"""No account is started with less time left than this. Its deadline at Stripe,
-then the one at DynamoDB, each with its last call, must fit.
+"""No account's charge is started with less time left than this. The calls to
+Stripe until their deadline, then those to DynamoDB until theirs, and the last
+call of each must fit.
 """
 SWEEP_STOP_MS: Final = 5_000
 """No further message is sent with less time left than this."""
@@ -35,8 +36,9 @@ LeftMs = Callable[[], int]
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Serve a route, or run automatic charges.
 
-    For messages of the queue, it runs the accounts that they name. For the
-    schedule's ``sweep``, it sends a message for each account that is due.
+    For messages of the queue, it runs the charges of the accounts that they
+    name. For the schedule's ``sweep``, it sends a message for each account
+    whose charge is due.
     """
     if "Records" in event:
         return _run(lambda _: _users_in(event["Records"]), context)
@@ -48,9 +50,10 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 def _run(
     find: Callable[[LeftMs], Iterable[str]], context: object
 ) -> dict[str, Any]:
-    """Run each account that ``find`` yields once, while there is time.
+    """Run the automatic charge of each account that ``find`` yields.
 
-    Returns how many were done and how many failed.
+    Each runs once, while there is time. Returns how many were done and how
+    many failed.
     """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     left_ms = getattr(
@@ -69,7 +72,7 @@ def _run(
 
 
 def _not_hurried(left_ms: LeftMs) -> Iterator[str]:
-    """Send a message for each account that is due.
+    """Send a message for each account whose automatic charge is due.
 
     So each account gets its own invocation. Yields the users for whom no
     message could be sent.
@@ -83,9 +86,9 @@ def _not_hurried(left_ms: LeftMs) -> Iterator[str]:
 
 @endpoint
 def _serve(request: Request) -> Answer:
-    """Answer with the agreement: show it, agree to it, or switch it off.
+    """Answer with the customer's agreement to automatic top-ups.
 
-    The request's method says which.
+    GET shows it, PUT agrees to it, and DELETE switches automatic top-ups off.
     """
     user_id = request.user_id
     if not settings().auto_top_up:
@@ -136,8 +139,8 @@ def _terms(request: Request) -> Terms:
 def _users_in(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Yield the user ids in a batch of messages.
 
-    A message that cannot be read is dropped: the next sweep finds its
-    account.
+    A message that cannot be read is dropped: the next sweep finds the account
+    that it was about.
     """
     for record in records:
         try:
@@ -174,9 +177,10 @@ def _report(payment_id: str, error: Exception) -> None:
 
 
 def _failed(user_id: str, error: Exception) -> None:
-    """Log why an account stays due.
+    """Log why the automatic charge of an account could not be run.
 
-    The user's id is not logged, because it may be an e-mail address.
+    The next sweep runs it again. The user's id is not logged, because it may
+    be an e-mail address.
     """
     del user_id
     why = f"{type(error).__name__}: {error}"

@@ -125,10 +125,10 @@ def _settle_event(event: Mapping[str, Any]) -> None:
 
 
 def _settle(fact: Fact, *, is_news: bool) -> None:
-    """Settle a fact.
+    """Settle a fact: what Stripe says of a payment, parsed from an event.
 
-    ``is_news`` is true if it comes from Stripe, so that its outcome was
-    not counted yet.
+    ``is_news`` is true if the event comes from Stripe just now, so that its
+    outcome was not counted yet.
     """
     outcome = settlement.apply(books(), fact)
     if is_news:

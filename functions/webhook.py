@@ -53,11 +53,11 @@ def _verify(request: Request) -> dict[str, Any]:
 
 
 def _settle_or_enqueue(fact: Fact) -> Outcome:
-    """Settle the fact, and return the outcome.
+    """Settle an event of Stripe's (``fact``), and return the outcome.
 
-    If that fails, the fact is put into the queue, and the error is raised,
-    so that Stripe gets a 5xx. Stripe retries for only three days, but the
-    queue ends in an alarm.
+    If that fails, the event is put into the queue, and the error is raised, so
+    that Stripe gets a 5xx. Stripe retries for only three days, but an event
+    that stays in the queue ends in an alarm.
     """
     try:
         return settlement.apply(receiving_books(), fact)

@@ -36,8 +36,9 @@ def main() -> None:
 def assembled(parent: Path, bytecode_for: str) -> Path:
     """Return the folder of the assembled artifact, in ``parent``.
 
-    SAM builds several functions concurrently. The first process assembles
-    the artifact, and the others use it.
+    SAM builds several functions concurrently. The first process assembles the
+    artifact, and the others use it. ``bytecode_for`` is a Python version, as
+    in ``assemble``.
     """
     parent.mkdir(parents=True, exist_ok=True)
     whole = parent / f".topup-{fingerprint(bytecode_for)}"

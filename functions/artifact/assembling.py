@@ -50,7 +50,8 @@ UNCHECKED: Final = py_compile.PycInvalidationMode.UNCHECKED_HASH
 def assemble(folder: Path, bytecode_for: str) -> None:
     """Write the artifact into ``folder``.
 
-    Bytecode is added only if this Python is the version ``bytecode_for``,
+    ``bytecode_for`` is Lambda's name of a Python version, for example
+    ``python3.13``. Bytecode is added only if this Python is that version,
     because another version would ignore it.
     """
     shutil.copytree(CODE, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))

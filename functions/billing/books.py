@@ -38,10 +38,10 @@ class NoOutbox:
 
 
 class Opened(NamedTuple):
-    """What to add to a write that takes a balance below ``when_below``.
+    """What to add to a write that takes an account below ``when_below``.
 
-    ``writes`` open an automatic charge, and ``notices`` are the events
-    that it causes.
+    That is the customer's threshold for automatic top-ups. ``writes`` open an
+    automatic charge, and ``notices`` are the events that it causes.
     """
 
     writes: tuple[Write, ...] = ()
@@ -59,9 +59,11 @@ class TopUps(Protocol):
         """Return whether this deployment offers automatic top-ups."""
 
     def open(self, store: Store, user_id: str, now: datetime) -> Opened:
-        """Return the writes that open a charge, if the agreement allows one.
+        """Return the writes that open an automatic charge.
 
-        DynamoDB refuses them if the agreement has changed since it was read.
+        There are none if the customer's agreement to automatic top-ups does
+        not allow a charge now. DynamoDB refuses them if the agreement has
+        changed since it was read.
         """
 
     def hurry(self, user_id: str) -> None:
@@ -77,7 +79,7 @@ class NoTopUps:
     is_on = False
 
     def open(self, store: Store, user_id: str, now: datetime) -> Opened:
-        """Return NOTHING_OPENED."""
+        """Return NOTHING_OPENED: no writes and no events."""
         del store, user_id, now
         return NOTHING_OPENED
 

@@ -20,7 +20,10 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.htm
 
 
 def sealed(place: dict[str, Any]) -> str:
-    """Return a place in a list as an opaque cursor."""
+    """Return a place in a list as an opaque cursor.
+
+    ``place`` has the members that ``opened`` returns again.
+    """
     plain = json.dumps(place, separators=(",", ":"))
     return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 

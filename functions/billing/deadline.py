@@ -41,7 +41,10 @@ class Deadline:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """``clock`` and ``sleep`` are for tests, which must not wait."""
+        """A call may begin until ``budget_seconds`` after ``begin``.
+
+        ``clock`` and ``sleep`` are for tests, which must not wait.
+        """
         self._budget_seconds = budget_seconds
         self._clock = clock
         self._sleep = sleep

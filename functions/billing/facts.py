@@ -1,6 +1,7 @@
-"""Defines facts: what Stripe's verified events say about money or units.
+"""Defines facts: what Stripe says about a payment, refund or dispute.
 
-Facts are immutable. Their only personal data is the user's id.
+A fact is parsed from a verified event or from an answer of Stripe's API. Facts
+are immutable. Their only personal data is the user's id.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ SessionKind = Literal["paid", "unpaid", "async_failed", "expired"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """The members that all facts have: where the fact comes from.
+    """The members of every fact (a parsed Stripe event): where it comes from.
 
     ``fact_id`` is the id of Stripe's event, or ``confirm:cs_…`` or
     ``reconcile:cs_…`` if we asked Stripe's API.
@@ -39,7 +40,7 @@ class SessionFact(Origin):
     name: ClassVar[str] = "session"
     kind: SessionKind
     session_id: str
-    """"" for an automatic charge."""
+    """The id of the Checkout Session, "" for an automatic charge."""
     payment_id: str
     user_id: str
     plan: str
@@ -148,14 +149,18 @@ _BY_NAME: Mapping[str, type[Fact]] = {
 
 
 def to_item(fact: Fact) -> dict[str, Any]:
-    """Return the fact as a dictionary that can be stored or sent."""
+    """Return a fact (a parsed Stripe event) as a dictionary.
+
+    It can be stored or sent.
+    """
     return {"fact": fact.name, **asdict(fact)}
 
 
 def from_item(item: Mapping[str, Any]) -> Fact:
-    """Return the fact in a dictionary that ``to_item`` made.
+    """Return the fact (a parsed Stripe event) in a dictionary.
 
-    Raises KeyError or TypeError for other data.
+    ``to_item`` made the dictionary. Raises KeyError or TypeError for other
+    data.
     """
     kind = _BY_NAME[item["fact"]]
     return kind(**known(kind, item))

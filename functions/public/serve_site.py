@@ -96,8 +96,8 @@ STYLE_HASH: Final = base64.b64encode(sha256(STYLE.encode()).digest()).decode()
 def policy(found: Mapping[str, str]) -> str:
     """Return the page's Content Security Policy.
 
-    The page may load and call only this domain and the issuer's.
-    https://www.w3.org/TR/CSP3/
+    ``found`` are the sign-in issuer's endpoints. The page may load and call
+    only this domain and the issuer's. https://www.w3.org/TR/CSP3/
     """
     issuers = {origin(issuer()), origin(found.get("token_endpoint"))} - {""}
     return (

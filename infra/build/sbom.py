@@ -20,7 +20,8 @@ OUT: Final = ROOT / ".aws-sam" / "topup.cdx.json"
 def bill(folder: Path, archive: Path) -> dict[str, Any]:
     """Return the bill of materials: the archive with its hash, and its components sorted by name.
 
-    The same build gives the same bytes.
+    The components are the packages that are installed in ``folder``. The same build gives the same
+    bytes.
     """
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     found = sorted(distributions(path=[str(folder)]), key=lambda one: one.metadata["Name"].lower())

@@ -13,7 +13,10 @@ from billing.storage.keys import user_key
 
 
 def preview(books: Books, fact: Fact) -> str:
-    """Return a sentence that says what settling the event would do now."""
+    """Return a sentence that says what settling an event would do now.
+
+    ``fact`` is the parsed event.
+    """
     books.store.deadline.begin()
     payment = _payment(books, fact)
     match decide(payment, fact, ""):

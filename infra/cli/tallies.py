@@ -1,4 +1,7 @@
-"""Adds up tallies in a temporary file, so that memory does not grow with the number of accounts."""
+"""Adds up the tallies (sums of an account's rows) of all accounts in a temporary file.
+
+So memory does not grow with the number of accounts.
+"""
 
 import sqlite3
 import tempfile
@@ -27,7 +30,7 @@ _ADD: Final = (
 
 
 class TallyFile:
-    """Adds up the tallies of each account in a file.
+    """Adds up the tallies (sums of the rows) of each account in a file.
 
     Several threads may add to the file. It is read after that.
     """

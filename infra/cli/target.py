@@ -58,8 +58,9 @@ class TargetStack:
     made_epoch: int
     other_urls: tuple[str, ...] = ()
     suffix: str = ""
-    """The template's TableSuffix: how the names of the tables in use end. "" for the stack's own
-    tables."""
+    """The template's TableSuffix: the end of the names of the tables in use. "" for the stack's
+    own tables.
+    """
 
     def at(self, url: str) -> "TargetStack":
         """Return the target with another webhook address for Stripe. "" changes nothing.
@@ -132,7 +133,11 @@ class TargetStack:
         return {url.rstrip("/") for url in known if url}
 
     def books(self) -> Books:
-        """Return the books. Parked events are stored in the table alone, not in a queue."""
+        """Return the stack's books.
+
+        A command that parks an event writes its record in the table alone, and sends no message to
+        the queue.
+        """
         store = Store(self.settings.tables, Deadline(), self.region, self.endpoint)
         ours = Ours(self.settings.livemode, StoredDeployment(store))
         policy, telling = self.settings.reversal_policy, self.settings.telling

@@ -1,7 +1,8 @@
 """Chooses the parameters of a deployment that need no question.
 
-They are the functions' Python, the tables in use, the Function URL, and the case of user names.
-Each function returns the parameters to add, and a sentence for the operator.
+They are the version of Python that the functions run on, which tables they use (the stack's own or
+restored ones), whether there is a Function URL, and whether Cognito's user names are
+case-sensitive. Each function returns the parameters to add, and a sentence for the operator.
 """
 
 import json
@@ -29,10 +30,11 @@ SUFFIX: Final = "TableSuffix"
 def tables(
     parameters: Mapping[str, str], deployed: Mapping[str, str]
 ) -> tuple[dict[str, str], str]:
-    """Return the parameter that keeps the tables in use. A deployment never switches tables.
+    """Return the parameter that keeps the tables in use, and a sentence for the operator.
 
-    ``deployed`` are the present stack's parameters. They are empty for a new stack, which begins
-    with its own tables. The sentence is "" unless the stage's file names other tables.
+    A deployment never switches between the stack's own tables and restored ones. ``deployed`` are
+    the present stack's parameters. They are empty for a new stack, which begins with its own
+    tables. The sentence is "" unless the stage's file names other tables.
     """
     now = deployed.get(SUFFIX, "")
     asked = parameters.get(SUFFIX)

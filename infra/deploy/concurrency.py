@@ -24,7 +24,7 @@ LEFT_MIN: Final = 100
 def proposal(unreserved: int) -> tuple[int, str]:
     """Return how many executions to reserve, and a sentence about it for the operator.
 
-    ``unreserved`` is how many the account has that no function has reserved.
+    ``unreserved`` is how many concurrent executions the account has that no function has reserved.
     """
     reserved = max(0, min(USUAL, unreserved - LEFT_MIN))
     has = f"this account has {unreserved} concurrent executions that no function has reserved"
@@ -43,9 +43,9 @@ def proposed(
 ) -> tuple[Mapping[str, str], str]:
     """Return ``parameters`` with the proposed reserve added, and a sentence about it.
 
-    Nothing is added if ``parameters`` has a reserve already, or if Lambda does not answer.
-    ``connect`` creates a client of Lambda. ``own`` is what the present stack has reserved, which
-    Lambda does not count as unreserved.
+    The reserve is the webhook's concurrent executions. Nothing is added if ``parameters`` has a
+    reserve already, or if Lambda does not answer. ``connect`` creates a client of Lambda. ``own``
+    is what the present stack has reserved, which Lambda does not count as unreserved.
     """
     if PARAMETER in parameters:
         return parameters, f"{PARAMETER}={parameters[PARAMETER]}, as configured."

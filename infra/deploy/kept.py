@@ -21,10 +21,10 @@ class ElsewhereError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The tables and users that a stack left behind, with their account and region.
+    """The tables and users that a deleted stack left behind, with their account and region.
 
-    ``resources`` has the form in which a change set imports them. ``template`` contains nothing
-    else.
+    ``resources`` has the form in which a change set imports them. ``template`` describes only
+    them.
     """
 
     stack: str

@@ -1,6 +1,6 @@
 """Removes the throttles of routes that a new template no longer has.
 
-An API's stage keeps them, and the update would fail:
+The stage of an API keeps such throttles, and the update would fail:
 
 "Unable to find Route by key ... within the provided RouteSettings"
 (https://github.com/aws/serverless-application-model/issues/1939). AWS recommends

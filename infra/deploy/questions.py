@@ -20,7 +20,10 @@ SITE_URL: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question about one parameter. It is asked only if the parameter ``after`` has a value."""
+    """A question about one parameter.
+
+    It is asked only if the parameter named ``after`` has a value.
+    """
 
     parameter: str
     words: str

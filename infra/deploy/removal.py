@@ -14,7 +14,7 @@ RETAINABLE: Final = "DELETE_FAILED"
 """RetainResources is for stacks in this state:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DeleteStack.html"""
 Agree = Callable[[str], bool]
-"""Shows a question; True for yes."""
+"""Shows a question, and returns whether the operator says yes."""
 
 
 class RemovalError(Exception):

@@ -28,9 +28,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state of a stack, with ``advice`` if neither command can continue.
+    """A state of a stack.
 
-    ``{stack}`` in the advice stands for the stack's name.
+    ``advice`` says what to do if neither command can continue. ``{stack}`` in it stands for the
+    stack's name.
     """
 
     kind: Kind

@@ -23,7 +23,7 @@ class StateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A stage's account, with a CloudFormation client. ``arn`` is the caller's."""
+    """A stage's AWS account, with a client of CloudFormation. ``arn`` is the caller's identity."""
 
     stage: Stage
     client: Any

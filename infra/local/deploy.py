@@ -42,8 +42,8 @@ def update(
 ) -> None:
     """Run `sam deploy` for the artifact in ``built``.
 
-    ``event_bus`` names an event bus that also delivers Stripe's events, and ``notify_bus`` one on
-    which events out are put. Raises LocalStackError if SAM fails.
+    ``event_bus`` names an event bus that also delivers Stripe's events, and ``notify_bus`` the
+    event bus on which events to the seller are put. Raises LocalStackError if SAM fails.
     """
     overrides = {
         "Stage": "local",
@@ -91,7 +91,7 @@ def put_secrets(
 
 
 def put_event_secret(paths: Paths, resources: dict[str, str], secret: str) -> None:
-    """Store the secret that events out are signed with."""
+    """Store the secret with which events to the seller are signed."""
     paths.client("secretsmanager").put_secret_value(
         SecretId=resources["NotifySecretsSecret"], SecretString=json.dumps({"secrets": [secret]})
     )

@@ -59,7 +59,10 @@ class _Code:
 
 
 class _Desk:
-    """Answers the issuer's requests. Authorization codes are kept in memory, for two minutes."""
+    """Answers the issuer's requests.
+
+    Authorization codes are kept in memory, for two minutes.
+    """
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys

@@ -15,7 +15,11 @@ BOTH_NEEDED: Final = (
 
 
 def read_secrets(paths: Paths) -> dict[str, Any]:
-    """Return the secrets, which are made once; or Stripe's own where the caller gives a key."""
+    """Return the local stack's secrets, which are made once and kept.
+
+    If STRIPE_SECRET_KEY is set, they are Stripe's own. Raises LocalStackError if
+    STRIPE_WEBHOOK_SECRET is then missing.
+    """
     key = os.environ.get("STRIPE_SECRET_KEY", "")
     hook = os.environ.get("STRIPE_WEBHOOK_SECRET", "")
     if key:
@@ -41,5 +45,5 @@ def read_secrets(paths: Paths) -> dict[str, Any]:
 
 
 def _event_secret() -> str:
-    """Return a new secret for events out, as Standard Webhooks wants it."""
+    """Return a new secret that signs events to the seller, as Standard Webhooks wants it."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()

@@ -49,7 +49,7 @@ class Paths:
 
     @property
     def stand_file(self) -> Path:
-        """Return the path of the file with the stack's addresses and secrets."""
+        """Return the path of stand.json, with the local stack's addresses and secrets."""
         return self.state / "stand.json"
 
     @property
@@ -89,7 +89,7 @@ class Paths:
 
     @property
     def notify_url(self) -> str:
-        """Return the address of the receiver of events out."""
+        """Return the address of the receiver of events to the seller."""
         return f"{self.stripe_url}/_events"
 
     def environment(self) -> dict[str, str]:

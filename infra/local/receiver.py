@@ -1,7 +1,8 @@
-"""Receives the local stack's events out, on the Stripe simulator's port.
+"""Receives the events that the local stack sends to the seller, on the Stripe simulator's port.
 
-``GET /_control/received`` lists the received events, oldest first. ``POST /_control/received`` with
-``{"behave": ...}`` sets how it answers from then on, and ``DELETE`` forgets the events.
+``GET /_control/received`` lists the received events, oldest first. ``POST /_control/received``
+with ``{"behave": ...}`` sets how the receiver answers from then on, and ``DELETE`` forgets the
+events.
 """
 
 import asyncio
@@ -72,7 +73,7 @@ class Receiver:
 class _Slow(Response):
     """A response that sends its status in time, but its body byte by byte over half a minute.
 
-    The delivery counts, because its status is a success.
+    The event counts as delivered, because the status is a success.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,6 +1,7 @@
 """Runs a local stack until it is stopped.
 
-The embedded AWS is a child process; front, issuer and Stripe simulator run in this one.
+The embedded AWS is a child process. The front (which forwards requests to the API), the sign-in
+issuer and the Stripe simulator run in this one.
 """
 
 import asyncio
@@ -79,7 +80,10 @@ class Supervisor:
             await asyncio.to_thread(ministack.stop, child)
 
     async def _start(self) -> dict[str, Any]:
-        """Serve front, issuer and simulator, and deploy. Returns the content of stand.json."""
+        """Serve the front, the issuer and the Stripe simulator, and deploy the product.
+
+        Returns the content of stand.json.
+        """
         paths = self.paths
         front, settings = Front(), read_secrets(self.paths)
         if settings["real_stripe"]:  # its clock does not move

@@ -14,6 +14,7 @@ The control API speaks JSON. It answers 400 with what was expected, 404 for an u
     ``{"outcome": "succeeded"|"failed"}``: ends a delayed payment.
 ``POST /_control/deliveries``
     ``{"drop": 0..1, "duplicate": 0..1, "reorder": bool, "pause": bool}``, each optional.
+    ``drop`` and ``duplicate`` are probabilities.
 ``POST /_control/faults``
     ``{"route": "POST /v1/checkout/sessions", "times": 1}`` with one of these:
     ``"status"``: 400 to 599, nothing is done (a 5xx is kept under an idempotency key);
@@ -26,8 +27,8 @@ The control API speaks JSON. It answers 400 with what was expected, 404 for an u
     ``{"next": [...]}``: what the next off-session charges of that card become, one after another:
     ``succeed``, ``insufficient_funds``, ``generic_decline``, ``authentication_required``,
     ``expired_card``, ``lost_card``, ``processing_then_succeed``, ``processing_then_fail``. A
-    processing charge ends after 2 s by Stripe's clock. After the list the card behaves as its
-    number says.
+    processing charge ends after 2 s by the simulator's clock. After the list the card behaves as
+    its number says.
 ``POST /_control/clock``
     ``{"advance_seconds"}``: sessions expire, retries become due, idempotency keys age. On the local
     stack the functions' clock moves too, for lots, holds, limits and windows. The next request
@@ -47,6 +48,7 @@ These are for tests alone:
     The seller cancels the refund in the Dashboard.
 ``POST /_control/charges/{id}/dispute``
     ``{"amount", "kind": "chargeback"|"inquiry", "withdraw": bool}``, each optional.
+    With ``withdraw``, a chargeback takes the money at once.
 ``POST /_control/disputes/{id}/withdraw``
     ``{"amount"}``: money goes out. An inquiry becomes a chargeback.
 ``POST /_control/disputes/{id}/reinstate``

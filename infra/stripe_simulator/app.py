@@ -97,7 +97,7 @@ class _Call:
 
 
 class _Api:
-    """Stripe's API of one simulator."""
+    """The simulated Stripe API."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
@@ -142,7 +142,7 @@ class _Api:
         """Carry out the call, and return its answer.
 
         The call's changes and the answer under its idempotency key are written in one transaction.
-        Raises StripeFault if the call, or the planned ``fault``, is refused.
+        Raises StripeFault if the call is refused, also if ``fault`` says that it must be.
         """
         try:
             if fault.is_refusal:

@@ -39,7 +39,10 @@ class Simulator:
         self.refresh_targets()
 
     def deliver_to(self, *targets: WebhookTarget) -> None:
-        """Set the endpoints from the settings. Endpoints that the API created are added to them."""
+        """Set the endpoints that the simulator's settings name.
+
+        Endpoints that the API created get events too.
+        """
         self._given = targets
         self.refresh_targets()
 

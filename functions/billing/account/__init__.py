@@ -1,1 +1,1 @@
-"""What a customer reads and sets about their quota, and expiry reminders."""
+"""Lets customers read their quota, lots and ledger, and reminds of expiry."""

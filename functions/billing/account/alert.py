@@ -33,9 +33,10 @@ def read(books: Books, user_id: str) -> Alert:
 
 
 def change(books: Books, user_id: str, low_at: int | None) -> Alert:
-    """Store the customer's own threshold for ``quota.low``, and return it.
+    """Store ``low_at`` as the customer's own threshold, and return it.
 
-    None removes it, so that the template's counts. Idempotent.
+    It is the threshold of ``quota.low``. None removes it, so that the
+    template's counts. Idempotent.
     """
     key = (user_id, "quota")
     if low_at is None:

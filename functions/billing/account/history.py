@@ -113,7 +113,7 @@ def entries(
 
 
 def _sum_at(books: Books, user_id: str, place: _Cursor | None) -> _Sum:
-    """Return the sum of the entries older than ``place``.
+    """Return the running balance: the sum of entries older than ``place``.
 
     With None it is the sum of all entries.
     """
@@ -123,10 +123,9 @@ def _sum_at(books: Books, user_id: str, place: _Cursor | None) -> _Sum:
 
 
 def _units_before(books: Books, user_id: str, place: _Cursor) -> int:
-    """Return the sum of the entries from the newest down to ``place``.
+    """Return the sum of units from the newest entry down to ``place``.
 
-    The entry that ``place`` names is included, unless a restore has lost
-    it.
+    The entry that ``place`` names is included, unless a restore has lost it.
     """
     units: int = 0
     after: Item | None = None

@@ -20,7 +20,7 @@ NEXT: Final = 1
 def read_quota(books: Books, user_id: str) -> Quota:
     """Return the quota, with the units that expire next.
 
-    It makes one call to DynamoDB if nothing on the account can expire, and
+    It makes one call to DynamoDB if no unit of the account can expire, and
     three otherwise.
     """
     balance = read_account(books.store, user_id)
@@ -32,7 +32,10 @@ def read_quota(books: Books, user_id: str) -> Quota:
 
 
 def _next(lots: Lots) -> Expiry | None:
-    """Return the units that expire first, and when, or None."""
+    """Return the units that expire first, and when.
+
+    Returns None if no free unit can expire.
+    """
     dated = [lot for lot in lots if lot.expires_at and lot.free]
     if not dated:
         return None
@@ -42,10 +45,11 @@ def _next(lots: Lots) -> Expiry | None:
 
 
 def lots(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
-    """Return one page of a user's lots with units left, in burn order.
+    """Return one page of a user's lots that have units left.
 
-    A lot is the units of one purchase or grant. The first to expire comes
-    first. Raises ``invalid_request`` if ``cursor`` is none of ours.
+    A lot is the units of one purchase or grant. The first to expire, which is
+    used first, comes first. Raises ``invalid_request`` if ``cursor`` is none
+    of ours.
     """
     after = _place(cursor)
     balance = read_account(books.store, user_id)

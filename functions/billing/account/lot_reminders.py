@@ -15,17 +15,18 @@ from billing.notices.notice import Notice, tell
 from billing.quota import lot_changes
 
 TOLD_AT_ONCE: Final = 20
-"""For how many lots one transaction sends an event. Each needs a row and an
-event, besides the rows of lots from which used units are subtracted.
+"""For how many lots one transaction sends an event. Each lot needs two writes,
+its own row and the event's, besides the rows of lots from which used units are
+subtracted.
 """
 
 
 def marks(books: Books) -> Iterator[tuple[str, int]]:
-    """Yield each mark that a sweep must look for, with a time in seconds.
+    """Yield the values of lots' attribute ``open``, with a time each.
 
-    The mark is a value of the attribute ``open`` of lots. A lot with it is
-    due that long before its expiry: 0 means at its expiry. If the
-    deployment sends no events, all are 0.
+    A sweep looks for the lots with each value in an index. A lot is due that
+    many seconds before its expiry: 0 means at its expiry. If the deployment
+    sends no events, all times are 0.
     """
     yield MARKS[-1], 0
     for mark, before in zip(MARKS[:-1], REMINDERS, strict=True):
@@ -37,10 +38,13 @@ def tell_of_expiry(books: Books, user_id: str) -> None:
 
     Each event has the units that are left now. All or nothing::
 
-        0    quotas   user, quota    told += events      if no other event
-                                                         was sent
-        1..  quotas   user, lot#     reminded            if unchanged
-        ..   notices  user, ...      an event for each lot
+                 table    key            writes               if
+            0    quotas   user, quota    told += events       unchanged
+            1..  quotas   user, lot#     reminded             unchanged
+            ..   notices  user, number   an event for a lot
+
+    ``told`` is the number of the account's last event, and ``reminded`` how
+    many reminders of the lot are past.
     """
     for _ in books.store.deadline.attempts():
         now = books.clock()
@@ -69,7 +73,10 @@ def tell_of_expiry(books: Books, user_id: str) -> None:
 
 
 def _soon(lots: Lots, now_epoch: int) -> Lots:
-    """Return the lots with free units whose next reminder is due now."""
+    """Return the lots for which a reminder of their expiry is due now.
+
+    They have free units, and will expire in 7 days or less.
+    """
     return tuple(
         lot
         for lot in lots

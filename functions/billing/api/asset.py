@@ -34,7 +34,11 @@ class Asset:
 def answer_with(
     request: Request, asset: Asset, guard: str, lifetime: str
 ) -> dict[str, Any]:
-    """Return the answer with a file, or 304 where the caller has it already."""
+    """Return the answer with a file, or 304 if the caller has it already.
+
+    ``guard`` is the Content Security Policy of the answer, and ``lifetime``
+    its Cache-Control.
+    """
     accepted = values_of(request, "accept-encoding")
     packs = not {"gzip", "gzip;q=1", "gzip;q=1.0"}.isdisjoint(accepted)
     suffix = "-gzip" if packs else ""

@@ -38,7 +38,7 @@ def issuer() -> str:
 
 @cache
 def discover() -> Mapping[str, str]:
-    """Return the issuer's ENDPOINTS, by name.
+    """Return the URLs of the sign-in issuer's ENDPOINTS, by name.
 
     They are read once for each process. A failure (OSError, TypeError,
     ValueError) is not cached.
@@ -61,7 +61,10 @@ def discover() -> Mapping[str, str]:
 
 
 def endpoints() -> Mapping[str, str]:
-    """Return the issuer's ENDPOINTS, or {} if the issuer does not answer."""
+    """Return the URLs of the sign-in issuer's ENDPOINTS, by name.
+
+    Returns {} if the issuer does not answer.
+    """
     try:
         return discover()
     except (OSError, TypeError, ValueError) as error:

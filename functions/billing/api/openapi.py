@@ -98,7 +98,10 @@ def _described(row: Operation) -> Schema:
 
 
 def _good(row: Operation, good: Schema) -> Schema:
-    """Return the responses that are no errors, by status."""
+    """Return the responses that are no errors, by status.
+
+    ``good`` is the OpenAPI response that each of them gets.
+    """
     statuses = (row.status, row.also) if row.also else (row.status,)
     return {str(status): good for status in sorted(statuses)}
 
@@ -149,8 +152,9 @@ def _refusals(row: Operation) -> Schema:
 def _refusal(codes: Sequence[str], *, is_gateways: bool) -> Schema:
     """Return one error response, with the codes in its description.
 
-    API Gateway's schema comes first, because generated clients use the
-    first of several, and that schema accepts our error answers too.
+    ``is_gateways`` is true if API Gateway itself also answers with this
+    status. Its schema comes first, because generated clients use the first of
+    several, and that schema accepts our error answers too.
     """
     described, content = list(codes), {}
     if is_gateways:

@@ -1,1 +1,4 @@
-"""Audits accounts against their rows, and repairs what a restore has lost."""
+"""Checks that accounts agree with their rows, and repairs those that do not.
+
+A restore of some of the tables is the usual cause.
+"""

@@ -29,10 +29,10 @@ the account buys or places holds at that time.
 
 
 def settled_tally(store: Store, user_id: str) -> Tally | None:
-    """Return the account's tally once two readings agree.
+    """Return the account's tally (its sums) once two readings agree.
 
-    Debits may happen in between. Returns None if the account kept
-    changing. The caller can try again later.
+    Debits may happen in between. Returns None if the account kept changing.
+    The caller can try again later.
     """
     before: Tally | None = None
     for _ in range(READINGS_MAX):
@@ -66,7 +66,9 @@ def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
 def _reading(store: Store, user_id: str) -> Tally:
     """Read all rows of an account once, and return its tally.
 
-    Each half has its own deadline, because large accounts take long.
+    A tally is the sums of the rows. Large accounts take long, so the rows of
+    payments, holds, lots and the ledger have one deadline, and the rest
+    another.
     """
     tallies = Tallies()
     store.deadline.begin()
@@ -108,10 +110,10 @@ def _holds_and_lots(store: Store, user_id: str) -> Iterator[Item]:
 def reference(
     store: Store, payment: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """Return the reference row of a stored payment, or None.
+    """Return the row that leads from a payment's intent to this payment.
 
-    The reference row leads from the payment intent to this payment. A
-    payment of nothing has no intent.
+    Returns None if the payment is not paid, has no intent because nothing was
+    to pay, or has lost that reference row.
     """
     intent = (
         payment.get("payment_intent")

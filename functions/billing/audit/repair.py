@@ -66,7 +66,7 @@ def _act(difference: Difference) -> str:
 def _repair_payments(job: Run, user_id: str) -> list[Difference]:
     """Settle the payments that differ from the ledger, as Stripe has them.
 
-    Returns the differences that were found.
+    Returns the differences between our payments and Stripe.
     """
     found: list[Difference] = []
     for name in list(disagreeing_payments(job.books.store, user_id)):

@@ -1,8 +1,8 @@
 """Repairs the use of API keys after a restore of some tables.
 
-The ledger is taken as right. A restored balance may lack what a key used
-before entries that the ledger has. A restored table of keys may lack what
-revoked keys used.
+The ledger is taken as right. A balance that was restored to an earlier time
+lacks what an API key has used since, although ledger entries show it. A
+restored table of keys lacks what was used by keys that were revoked since.
 """
 
 from collections import Counter
@@ -53,9 +53,11 @@ def _repair(
 ) -> Iterator[str]:
     """Make one API key's counters agree with the ledger.
 
-    Yields a sentence if they did not. ``booked`` is what ledger entries
-    show for the key, and ``revoked`` is the total in the key's own row.
-    ``booked + more - day`` of the bookmark must equal ``revoked``.
+    Yields a sentence if they did not. ``booked`` is what ledger entries show
+    for the key, and ``revoked`` is the total in the key's own row. A live key
+    also has a bookmark: what it had used when the day began (``day``), and
+    what no entry shows yet of earlier use (``more``). ``booked + more - day``
+    must equal ``revoked``.
     """
     store, name = job.books.store, name_of(key_id)
     store.deadline.begin()
@@ -100,7 +102,8 @@ def _counter(balance: Balance, name: str) -> str:
 class _Recount(NamedTuple):
     """An API key's counter and bookmark, before and after a repair.
 
-    A bookmark is what the key had used when the day and the month began.
+    The counter is what the key has ever used. The bookmark is what it had used
+    when the day and the month began.
     """
 
     counter: str
@@ -123,9 +126,10 @@ class _Recount(NamedTuple):
         return self.right.day, self.used_right - self.right.day
 
     def writes(self, user_id: str, balance: Balance) -> tuple[Write, ...]:
-        """Return the writes of the counter, the limit and the bookmark.
+        """Return the writes that correct an API key's figures.
 
-        The limit's counter is what is left of the limit.
+        They are the key's counter, its bookmark (what it had used when the day
+        and the month began), and what is left of its limit.
         """
         name, per = self.counter[1:], self.mark.per
         add = {**BUMP, self.counter: self.used_right - self.used}
@@ -142,11 +146,13 @@ class _Recount(NamedTuple):
 def _recount(
     balance: Balance, mark: Bookmark, counter: str, booked: int
 ) -> _Recount:
-    """Return an API key's counter and bookmark as they should be.
+    """Return an API key's corrected counter and bookmark.
 
-    ``booked`` is what the ledger shows for the key. Units that the key
-    used after that stay counted, but not more than the whole account has
-    used since its last entry.
+    The bookmark is what the key had used when the day began. It becomes
+    ``booked``, the units that ledger entries show for the key, plus the
+    earlier use that no entry shows yet. The counter becomes that plus what the
+    key has used since the day began. This last part is at most the use of the
+    whole account that is in no ledger entry yet.
     """
     total, day = balance.keys[counter], booked + mark.more
     since = min(max(0, total - day), balance.used - balance.itemised)
@@ -158,7 +164,11 @@ def _recount(
 def _rewrite(
     user_id: str, balance: Balance, uses: Uses, key_id: str, total: int
 ) -> tuple[Write, ...]:
-    """Return the writes that set the total in an API key's own row."""
+    """Return the writes that set ``total`` in an API key's own row.
+
+    That row counts the units of a revoked key. DynamoDB refuses the writes if
+    one of the user's keys has changed since ``balance`` was read.
+    """
     account = Write(
         "quotas", (user_id, "quota"), add=BUMP, must=(pin(balance),)
     )

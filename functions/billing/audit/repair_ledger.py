@@ -1,4 +1,7 @@
-"""Books entries that the ledger has lost, as the payments show them."""
+"""Books the ledger entries again that a restore has lost.
+
+The payments show which entries there must be.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -41,7 +44,8 @@ def _lost(
 ) -> Iterator[Entry]:
     """Yield the entries that this payment shows and the ledger lacks.
 
-    Their ids are new, with numbers that no other entry has.
+    ``booked`` are the account's entries that the ledger has. The yielded
+    entries have new ids, with numbers that no other entry has.
     """
     about = [row for row in booked if _is_about(row, payment)]
     numbered = [
@@ -78,7 +82,7 @@ def _lost(
 
 
 def _units(about: Sequence[Item], *kinds: str) -> int:
-    """Return the sum of units of the entries with these types."""
+    """Return the sum of units of the entries whose type is in ``kinds``."""
     return sum(row["units"] for row in about if row["type"] in kinds)
 
 
@@ -94,7 +98,7 @@ def _number(entry_id: str) -> int:
 
 
 def _book(job: Run, payment: Payment, lost: Sequence[Entry]) -> None:
-    """Write these entries, without a change of the balance.
+    """Write the entries ``lost``, without a change of the balance.
 
     The balance has these units already, or is repaired next.
     """

@@ -36,7 +36,7 @@ class Tallies(dict[str, Tally]):
     def add(self, table: Table, item: Mapping[str, Any]) -> None:
         """Add one row of a table to the tally of its account.
 
-        Rows that move no units are ignored.
+        A tally is the sums of the rows. Rows that move no units are ignored.
         """
         if table == "ledger":
             _add_entry(self._of(item["user_id"]), item)
@@ -112,7 +112,8 @@ def _add_balance(tally: Tally, balance: Balance) -> None:
 def _add_uses(tally: Tally, uses: Uses) -> None:
     """Add the API keys' use that no ledger entry shows yet to the tally.
 
-    The counters of the balance are added elsewhere.
+    This adds the figures in the user's row ``uses``. The keys' counters on the
+    balance are added elsewhere.
     """
     for marks in (uses.live, uses.revoked):
         for name, mark in marks.items():

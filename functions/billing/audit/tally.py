@@ -60,8 +60,8 @@ class Tally:
     still on the balance.
     """
     keys_not_booked: int = 0
-    """What the row ``uses`` adds to ``keys_used`` to make the use that no
-    ledger entry shows. Negative.
+    """Added to ``keys_used``, it gives the use of API keys that no ledger
+    entry shows yet. It comes from the row ``uses``, and is usually negative.
     """
     keys_revoked: int = 0
     """The units used by revoked API keys, from the keys' own rows."""

@@ -109,6 +109,7 @@ def record(
 def _repeat(books: Books, order: Order, key: str, under_key: Item) -> Payment:
     """Return the payment for a repeat: see the table in record.
 
+    ``under_key`` is the row stored for the caller's Idempotency-Key, ``key``.
     Raises ``idempotency_conflict``, or records a new payment.
     """
     if not order.is_repeated_by(under_key):

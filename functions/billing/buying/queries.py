@@ -45,9 +45,9 @@ def payments(
 def find(books: Books, user_id: str, name: str) -> Payment:
     """Return a user's own payment.
 
-    ``name`` is its id, or the id of its session or payment intent. A
-    payment intent is found only once it is paid. Raises ``not_found`` if
-    there is none, and for another user's payment.
+    ``name`` is the payment's id, or the id of its session or payment intent. A
+    payment intent is found only once it is paid. Raises ``not_found`` if there
+    is no such payment, or if it is another user's.
     """
     owner = user_key(user_id)
     if not name.isascii() or len(name) > ID_CHARS_MAX:

@@ -68,7 +68,7 @@ def session_params(
 def _saving(shop: Shop, customer: str) -> dict[str, Any]:
     """Return the session's parameters that save the card to a customer.
 
-    Stripe's page tells the buyer.
+    Stripe's page tells the buyer that the card is saved:
     https://docs.stripe.com/payments/checkout/save-during-payment. With
     automatic tax, Stripe computes tax for the customer's address, so the
     address that the buyer enters is stored on the customer:

@@ -47,8 +47,9 @@ def make_session(
 ) -> Payment:
     """Create a session at Stripe, and store it on the payment.
 
-    Returns the payment. Raises ``stripe_unavailable`` if Stripe fails each
-    time.
+    Returns the payment. ``customer`` returns the id of the customer at Stripe
+    to whom the card is saved; None saves no card. Raises
+    ``stripe_unavailable`` if Stripe fails each time.
     """
     saves_to = customer("") if customer else ""
     for _ in range(FAULTS_MAX):
@@ -128,11 +129,11 @@ def _close_late_session(
 ) -> Payment:
     """Expire our session after a lost race. Return the payment as stored.
 
-    The payment has the session of a concurrent request. No buyer has our
-    session's URL, because a URL is answered only after its session is
-    stored. If it stayed open, the purchase could be paid twice. If
-    expiring it fails, it expires by itself within a day. If it is paid all
-    the same, settlement parks the event.
+    ``late`` is the payment with our session, and the stored one has the
+    session of a concurrent request. No buyer has our session's URL, because a
+    URL is answered only after its session is stored. If it stayed open, the
+    purchase could be paid twice. If expiring it fails, it expires by itself
+    within a day. If it is paid all the same, settlement parks the event.
     """
     payment = find_payment(books, late.user_id, late.payment_id)
     with suppress(BillingError, StripeServerError, StripeNotFoundError):

@@ -1,1 +1,5 @@
-"""Lets holds and lots expire, and shows an account as if that were written."""
+"""Releases expired holds and removes expired lots.
+
+It also computes an account as if that were done, for callers that may only
+read.
+"""

@@ -1,4 +1,4 @@
-"""Reads the holds that are due, and shows the balance as if they were released."""
+"""Reads expired holds, and computes the balance as if they were released."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -119,9 +119,9 @@ def _release(
 ) -> Write:
     """Return the write to the balance that releases the holds in ``rows``.
 
-    It takes all of their units off ``held``, and adds ``back`` units that
-    can be spent again. The others have expired with their lot, or belong
-    to a voided grant.
+    ``seen`` is the balance as it was read. The write takes all of the holds'
+    units off ``held``, and adds ``back`` units that can be spent again. The
+    other units have expired with their lot, or belong to a voided grant.
     """
     units = sum(row["units"] for row in rows)
     movement, of_keys = come_in(seen, back), give_back(seen, held_by_key(rows))
@@ -180,9 +180,9 @@ def close(
 ) -> tuple[Write, Write]:
     """Return the writes that replace an open hold's row by a closed one.
 
-    Both are in one transaction, so only one of several concurrent requests
-    can close a hold. ``captured`` is how many of its units were used. The
-    closed row keeps the result for repeats.
+    Both are in one transaction, so only one of several concurrent requests can
+    close a hold. ``state`` says how it ended, and ``captured`` how many of its
+    units were used. The closed row keeps the result for repeats.
     """
     user_id, item = row["user_id"], row["item"]
     closed = {

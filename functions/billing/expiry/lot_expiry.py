@@ -122,9 +122,9 @@ def _commit_without_booked(
 ) -> bool:
     """Commit the writes without entries that the ledger already has.
 
-    That happens after the balance was restored from a backup. Returns
-    False, and writes nothing, if DynamoDB refused the writes for another
-    reason.
+    The ledger has them if the balance was restored from an older backup.
+    Returns False, and writes nothing, if DynamoDB refused the writes for
+    another reason.
     """
     if any(writes[place].table != "ledger" for place in refused.old):
         return False

@@ -73,16 +73,18 @@ def expiry_of(expires: datetime | None) -> int:
 def void(books: Books, grant_id: str) -> dict[str, Any]:
     """Take back what is left of a grant, and return how many units.
 
-    A repeat gets the first answer again. Units in an open hold are taken
-    back when the hold ends. Raises ``not_found`` if there is no such
-    grant.
+    A repeat gets the first answer again. Units in an open hold are taken back
+    when the hold ends. Raises ``not_found`` if there is no such grant.
 
     All or nothing::
 
-        0    quotas  grant#id, grant  how much was taken   if not voided yet
-        1    quotas  user, quota      remaining, total     if lots unchanged
-        2..  quotas  user, lot#       the changed lots     if unchanged
-        ..   ledger  user, voided:id  the entry            if not booked yet
+                table   key            writes               if
+            0   quotas  grant#id,      how much was taken   not voided yet
+                        grant
+            1   quotas  user, quota    remaining, total     lots unchanged
+            2.. quotas  user, lot#     the changed lots     unchanged
+            ..  ledger  user,          the entry            not booked yet
+                        voided:id
     """
     for _ in books.store.deadline.attempts():
         kept = books.store.get("quotas", grant_row(grant_id))

@@ -35,19 +35,18 @@ def book(
 
     Idempotent: a grant id is booked once. The units pay debt first. Raises
     GrantError if the grant takes more units than there are or if its id
-    belongs to another grant, and OutcomeUnknownError when the deadline
-    passes.
+    belongs to another grant, and OutcomeUnknownError when the deadline passes.
 
     All or nothing::
 
-        0    ledger  user, grant:id   the entry               if not booked
-        1    quotas  grant#id, grant  user, lot, answer       if id is new
-        2    quotas  user, quota      remaining, debt, total  if unchanged
-        3..  quotas  user, lot#       the changed lots        if unchanged
-        ..   ``beside``               the caller's own writes
+                 table   key              writes                  if
+            0    ledger  user, grant:id   the entry               not booked
+            1    quotas  grant#id, grant  user, lot, answer       id is new
+            2    quotas  user, quota      remaining, debt, total  unchanged
+            3..  quotas  user, lot#       the changed lots        unchanged
+            ..   ``beside``: the caller's own writes
 
-    If DynamoDB refuses one of ``beside``, its ConditionFailedError is
-    raised.
+    If DynamoDB refuses one of ``beside``, its ConditionFailedError is raised.
     """
     for _ in books.store.deadline.attempts():
         now = books.clock()

@@ -1,4 +1,8 @@
-"""Defines a grant: whose it is, its units, its keys, and which grants make no sense."""
+"""Defines a grant: units that are given to a customer, or taken away.
+
+It also says which grants make no sense, and under which table keys a grant is
+stored.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime

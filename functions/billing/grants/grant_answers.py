@@ -1,4 +1,4 @@
-"""The answers for a grant that is booked, and for one that was booked before."""
+"""Builds the answers for a grant that is booked, or was booked before."""
 
 from typing import Any
 
@@ -16,7 +16,10 @@ def conflict(grant: Grant) -> GrantError:
 
 
 def as_answer(grant: Grant, left: dict[str, int]) -> dict[str, Any]:
-    """Return a booked grant as the API shows it."""
+    """Return a booked grant as the API shows it.
+
+    ``left`` has the account's ``remaining`` and ``debt`` after the grant.
+    """
     expires_at = from_epoch(grant.expires_at) if grant.expires_at else None
     return {
         "grant_id": grant.grant_id,

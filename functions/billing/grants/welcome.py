@@ -24,7 +24,10 @@ REASON: Final = "the welcome of the catalogue"
 
 
 class Given(NamedTuple):
-    """The answer, and whether this call gave the units or repeated."""
+    """The answer to a customer who asks for welcome units.
+
+    It also says whether this call gave the units, or repeated the answer.
+    """
 
     answer: dict[str, Any]
     is_new: bool
@@ -67,7 +70,7 @@ def claim(
 
 
 def _find(books: Books, user_id: str) -> dict[str, Any]:
-    """Return the answer that a customer got, or {}."""
+    """Return the stored answer to a customer who got welcome units, or {}."""
     kept = books.store.get("quotas", welcome_row(user_id)) or {}
     answer: dict[str, Any] = kept.get("answer", {})
     return answer

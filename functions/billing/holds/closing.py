@@ -72,10 +72,10 @@ def _close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold:
 def _try_to_close(
     books: Books, hold: HoldId, state: Ended, units: int
 ) -> ClosedHold | None:
-    """Close a hold, or replay the answer if it is closed already.
+    """Close a hold, or return the stored answer if it is closed already.
 
-    Returns None if the caller must try again: a concurrent request came
-    first, or _keep_house had something to do.
+    Returns None if the caller must try again: a concurrent request came first,
+    or an expired hold had to be released or the last day's use booked before.
     """
     row = books.store.get("quotas", hold.open_row)
     if row is None:
@@ -122,7 +122,7 @@ def _keep_house(
 def _closing(
     books: Books, row: Item, balance: Balance, state: Ended, units: int
 ) -> tuple[Write, ...]:
-    """Return the writes that close a hold.
+    """Return the writes that close a hold as ``state``.
 
     ``units`` of it are captured, and the rest is given back.
     """
@@ -158,7 +158,8 @@ def _give_back_to_lots(
 ) -> tuple[Balance, Closed]:
     """Return the balance, and the changes of lots when a hold is closed.
 
-    A lot is the units of one purchase or grant. Lots are read only on an
+    A lot is the units of one purchase or grant. ``captured`` units of the hold
+    are used, and the others go back to their lots. Lots are read only on an
     account on which units can expire; the balance is then the one that was
     read with them.
     """

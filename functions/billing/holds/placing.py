@@ -64,13 +64,16 @@ def _commit(books: Books, attempt: Attempt, hold: HoldId) -> Balance:
 
     All or nothing::
 
-        0    user, quota   remaining -= units      if the units are there
-                           held += units
-        1    user, hold#   units, expires_at,      if there is no such row
-                           parts
-        ..   user, lot#    free -= units,          if unchanged since the
-                           held += units           read
-        2..  other rows of the attempt: see Attempt.beside
+                 key          writes                 if
+            0    user, quota  remaining -= units     the units are there
+                              held += units
+            1    user, hold#  units, expires_at,     there is no such row
+                              parts
+            ..   user, lot#   free -= units,         unchanged since the
+                              held += units          read
+            2..  other rows of the attempt: see Attempt.beside
+
+    ``parts`` is how many units came from each lot.
     """
     due, account = _keep_holds_due(attempt, hold.expires_at)
     of_lots = _take_from_lots(books, attempt)
@@ -123,10 +126,10 @@ def _open(hold: HoldId, taking: Taking, parts: Parts) -> Write:
 def _keep_holds_due(attempt: Attempt, expires_at: int) -> tuple[int, Write]:
     """Return the first expiry of an open hold, and the balance's write.
 
-    The write sets ``holds_due`` to that expiry, on the condition that
-    ``holds_due`` is still as it was read. So a concurrent hold that
-    expires sooner is not lost. An attempt that also releases expired holds
-    has that condition already.
+    A hold that expires at ``expires_at`` is placed. The write sets
+    ``holds_due`` to the first expiry, on the condition that ``holds_due`` is
+    still as it was read. So a concurrent hold that expires sooner is not lost.
+    An attempt that also releases expired holds has that condition already.
     """
     seen = attempt.balance.holds_due
     is_sooner = not seen or expires_at < seen

@@ -33,10 +33,12 @@ LISTED_MAX: Final = 1000
 limit, see the rest after they revoke some.
 """
 ACCOUNT_AT: Final = 3
-"""The place of the balance's write in both transactions."""
+"""The index of the write to the balance, in the transactions that create and
+revoke an API key.
+"""
 NAME_AT: Final = 5
-"""The place of the short name's write in the transaction that creates an API
-key.
+"""The index of the write that reserves the key's short name, in the
+transaction that creates an API key.
 """
 
 
@@ -56,9 +58,9 @@ def create(
 ) -> NewKey:
     """Create an API key, and return it with its secret.
 
-    Raises ``too_many_keys`` if the user has LIVE_MAX keys already. The
-    count is a condition of the write, so that a race cannot exceed
-    LIVE_MAX.
+    ``stage`` becomes a part of the secret's text. Raises ``too_many_keys`` if
+    the user has LIVE_MAX keys already. The count is a condition of the write,
+    so that a race cannot exceed LIVE_MAX.
     """
     secret, owner = secrets.token_urlsafe(32), user_key(user_id)
     for _ in books.store.deadline.attempts(pauses=False):
@@ -90,14 +92,17 @@ def _creation(
 ) -> tuple[Write, ...]:
     """Return the writes that create an API key. All or nothing::
 
-        0  keys    user#, key_    name, created_at, limit    if it is new
-        1  keys    key#, key      hash, user, name, limit    if it is new
-        2  keys    user#, count   live += 1                  if live < 32
-        3  quotas  user, quota    u = 0, r = the limit
-        4  quotas  user, uses     the key's id and window
-        5  keys    user#, name#   the key's id               if never used
+               table   key            writes                   if
+            0  keys    user#, key_    name, created_at, limit  it is new
+            1  keys    key#, key      hash, user, name, limit  it is new
+            2  keys    user#, count   live += 1                live < 32
+            3  quotas  user, quota    u = 0, r = the limit
+            4  quotas  user, uses     key id, limit's window
+            5  keys    user#, name#   key id, for ever         it is new
 
-    ``u`` and ``r`` are the API key's counters: see quota/key_use.py.
+    ``u`` is what the API key has used, and ``r`` what is left of its limit:
+    see quota/key_use.py. The window is the limit's day, month or all time. Row
+    5 reserves the key's short name.
     """  # noqa: D415 - a drawing follows
     owner, key_id = user_key(user_id), f"key_{number}"
     has_place = Must("live", "<", LIVE_MAX)

@@ -46,10 +46,10 @@ class Call(NamedTuple):
 def cost_of(table: Costs, event: Mapping[str, Any], default: int) -> int:
     """Return the units that a call costs.
 
-    The price for its path counts first, then that for its route, then the
-    table's default, then ``default``. If the path can be read in several
-    ways, the highest price counts, so that a different spelling never
-    makes a call cheaper.
+    ``table`` is the seller's cost table. Its row for the call's path counts
+    first, then its row for the call's route, then its default, then
+    ``default``. If the path can be read in several ways, the highest cost
+    counts, so that a different spelling never makes a call cheaper.
     """
     call = read_call(event)
     of_route = table.find(call.method, call.route)

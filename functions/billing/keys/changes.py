@@ -98,7 +98,7 @@ def _rows(
 ) -> tuple[Write, Write]:
     """Return the writes to the API key's two rows.
 
-    Both rows have its name and limit.
+    Both rows have its name and limit. ``changed`` has the new ones.
     """
     values = {
         name: value for name, value in changed.items() if value is not None

@@ -1,4 +1,7 @@
-"""Reads the text of a cost table as JSON, with the line of every member."""
+"""Reads the text of a cost table as JSON, with the line of every member.
+
+A cost table says how many units each call of the seller's API costs.
+"""
 
 import json
 import re
@@ -9,7 +12,10 @@ _SPACE: Final = re.compile(r"[ \t\r\n]*")
 
 
 class CostsError(Exception):
-    """The cost table is invalid. The message names every error and its line."""
+    """The cost table (how many units each call costs) is invalid.
+
+    The message names every error and its line.
+    """
 
 
 class JsonObject(dict[str, Any]):
@@ -78,7 +84,10 @@ def _elements(text: str, at: int, decoder: json.JSONDecoder) -> Iterator[int]:
 
 
 def _skip(text: str, at: int, mark: str) -> int:
-    """Return the position after spaces and at most one ``mark``."""
+    """Return the position after spaces and at most one ``mark``.
+
+    ``mark`` is a character, for example a comma.
+    """
     at = _end_of_space(text, at)
     return _end_of_space(text, at + 1) if text[at] == mark else at
 

@@ -1,11 +1,14 @@
-"""Reads what a call of the seller's API costs, from a table of routes.
+"""Reads the cost table: how many units each call of the seller's API costs.
 
-With ``cost_text`` and ``routes`` it imports nothing else of billing, so that a client can use the
-same table. The most exact row counts: the method and the path, ``ANY`` and the path, a path with
-variables, then ``{proxy+}``, the longest first, and the default::
+With ``cost_text`` and ``routes`` it imports nothing else of billing, so that a
+client can use the same table. Of the rows that match a call, the most specific
+one counts, in this order: the method and the path, ``ANY`` and the path, a
+path with variables, then ``{proxy+}``, the longest first. For a call that no
+row matches, the default counts::
 
-    {"default": 1, "routes": [{"method": "GET", "path": "/v1/search/{proxy+}", "units": 2},
-                              {"method": "ANY", "path": "/health", "units": 0}]}
+    {"default": 1, "routes": [
+        {"method": "GET", "path": "/v1/search/{proxy+}", "units": 2},
+        {"method": "ANY", "path": "/health", "units": 0}]}
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
 """
@@ -19,7 +22,7 @@ from billing.keys.cost_text import CostsError, JsonObject, parse
 from billing.keys.routes import METHODS, Route, is_path, segments_of, split_path
 
 FILE: Final = Path(__file__).with_name("call_costs.json")
-"""The seller's cost table."""
+"""The file in which the seller says how many units each call costs."""
 UNITS_MAX: Final = 10**9
 MEMBERS: Final = frozenset({"default", "routes"})
 ROW_MEMBERS: Final = frozenset({"method", "path", "units"})
@@ -27,9 +30,10 @@ ROW_MEMBERS: Final = frozenset({"method", "path", "units"})
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """The cost table: its rows, and the default cost.
+    """How many units a call of the seller's API costs.
 
-    The most exact row comes first.
+    ``routes`` are rows that each match some calls, the most specific first.
+    ``default`` is for calls that no row matches.
     """
 
     routes: tuple[Route, ...]
@@ -37,9 +41,10 @@ class Costs:
     """None if the table has no default."""
 
     def find(self, method: str, path: str) -> int | None:
-        """Return what a call costs by its row, or None if no row matches.
+        """Return the units that a call costs, or None if no row matches.
 
-        ``path`` is decoded and has no query, as the application sees it.
+        The first row that matches counts. ``path`` is decoded and has no
+        query, as the application sees it.
         """
         if not path.startswith("/"):
             return None
@@ -51,7 +56,7 @@ class Costs:
 
 
 def load(text: str) -> Costs:
-    """Return the cost table in a JSON text.
+    """Return the cost table (units for each call) in a JSON text.
 
     Raises CostsError for unknown members, for units that are negative,
     fractional or more than 10^9, and for rows that no call can reach.
@@ -120,7 +125,8 @@ def _reach_faults(
 def _never_any(seen: Mapping[tuple[Any, Any], int]) -> Iterator[str]:
     """Yield an error for each ``ANY`` row that can never count.
 
-    That is so if each method has a row of its own for the same path.
+    That is so if each method has a row of its own for the same path. ``seen``
+    has the line of each row, by its method and path.
     """
     for (method, shape), line in seen.items():
         others = (other for other in METHODS if other != "ANY")

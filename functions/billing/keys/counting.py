@@ -43,8 +43,8 @@ are left.
 LIVE_MAX: Final = 32
 """How many live API keys a user may have."""
 NAME_AT: Final = 3
-"""The place of the short name's write in the transaction that starts to count
-an API key.
+"""The index of the write that reserves the key's short name, in the
+transaction that starts to count an API key.
 """
 _Answer = TypeVar("_Answer")
 
@@ -76,8 +76,8 @@ def spend_by(
 ) -> _Answer:
     """Debit or hold by calling ``act`` with an API key. Return its result.
 
-    The key's id is known to be well formed. An old key's counters are
-    created first. Raises the same errors as spend_for.
+    ``spender`` is the key, whose id is known to be well formed. An old key's
+    counters are created first. Raises the same errors as spend_for.
     """
     key: KeyUse | None = spender
     for _ in books.store.deadline.attempts():
@@ -148,7 +148,11 @@ def counters(
 
 
 def name_write(user_id: str, key_id: str, must: Must) -> Write:
-    """Return the write that reserves an API key's short name for ever."""
+    """Return the write that reserves an API key's short name for ever.
+
+    The short name is a hash of the key's id. ``must`` is the condition of the
+    write.
+    """
     values = {"key_id": key_id}
     return Write(
         "keys", name_row(user_id, name_of(key_id)), set=values, must=(must,)

@@ -1,4 +1,7 @@
-"""Finds the holder of a secret key. A secret is stored as a hash only."""
+"""Finds the user of an API key by its secret.
+
+Only a hash of the secret is stored.
+"""
 
 import hmac
 import re

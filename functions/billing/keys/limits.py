@@ -48,7 +48,7 @@ class Limit:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Limit | None":
-        """Return the limit in an API key's stored row, or None."""
+        """Return the limit in an API key's stored row, or None without one."""
         stored = item.get("limit")
         return cls(stored["units"], stored["per"]) if stored else None
 
@@ -57,7 +57,10 @@ class Limit:
         return {"units": self.units, "per": self.per}
 
     def resets_at(self, now: datetime) -> str | None:
-        """Return when the next window starts, or None for ``total``."""
+        """Return when the limit's next UTC day or month starts.
+
+        Returns None for a limit in all (``total``), which never starts again.
+        """
         today = now.astimezone(UTC).replace(
             hour=0, minute=0, second=0, microsecond=0
         )

@@ -1,4 +1,7 @@
-"""Counts a user's live keys, in the transactions that make and revoke one."""
+"""Counts a user's live API keys, so that no race can exceed their limit.
+
+The transactions that create and revoke a key also change the count.
+"""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,9 +25,13 @@ COUNT: Final = "count"
 so that a recount that started earlier is refused as stale.
 """
 KEY_AT: Final = 0
-"""The key's own place in both transactions."""
+"""The index of the write to the API key's own row, in the transactions that
+create and revoke a key.
+"""
 COUNT_AT: Final = 2
-"""The count's place in both transactions."""
+"""The index of the write to the count's row, in the transactions that create
+and revoke a key.
+"""
 
 
 def count_write(owner: str, change: Mapping[str, int], bound: Must) -> Write:
@@ -38,9 +45,9 @@ def count_write(owner: str, change: Mapping[str, int], bound: Must) -> Write:
 def commit_counted(books: Books, owner: str, writes: tuple[Write, ...]) -> None:
     """Commit a change of an API key with the user's count of live keys.
 
-    If only the count's condition fails, the keys are counted again. Raises
-    BillingError ``too_many_keys`` if there are LIVE_MAX, and
-    ConditionFailedError if another condition fails.
+    ``writes`` are the whole transaction. If only the count's condition fails,
+    the keys are counted again. Raises BillingError ``too_many_keys`` if there
+    are LIVE_MAX, and ConditionFailedError if another condition fails.
     """
     for _ in books.store.deadline.attempts():
         try:
@@ -60,10 +67,10 @@ def _recount(books: Books, owner: str, seen: Item | None) -> int:
 
     API keys from before there was a count are counted here, at the first
     change. A count is also corrected when it is full or empty, because an
-    older version of the function, still running during a deployment,
-    changes keys without counting. The number is not stored if a concurrent
-    request has changed ``changes``. So it is still true when it is
-    written.
+    older version of the function, still running during a deployment, changes
+    keys without counting. ``seen`` is the count's row as it was read. The
+    number is not stored if a concurrent request has changed ``changes`` of
+    that row since. So it is still true when it is written.
     """
     live = sum(1 for _ in books.store.pages("keys", owner, "key_"))
     if seen and seen["live"] == live:

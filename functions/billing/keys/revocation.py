@@ -1,4 +1,4 @@
-"""Revokes API keys, and ends what is counted for them."""
+"""Revokes API keys, and stops counting their use."""
 
 import re
 from contextlib import suppress
@@ -51,8 +51,8 @@ def _revoke_uncounted(
 ) -> None:
     """Revoke an API key that has no counters on the balance.
 
-    If a concurrent debit has just created the counters, it revokes the key
-    in the usual way.
+    ``writes`` are those that revoke a key with counters. If a concurrent debit
+    has just created the counters, it revokes the key in the usual way.
     """
     uncounted = Write(
         "quotas",

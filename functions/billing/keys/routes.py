@@ -1,4 +1,8 @@
-"""The rows of the cost table: which calls each matches, and which row comes first."""
+"""Defines the rows of the cost table: which calls each row matches.
+
+A row says how many units the calls that it matches cost. The most specific row
+comes first.
+"""
 
 import re
 from dataclasses import dataclass
@@ -23,10 +27,10 @@ _SEGMENT: Final = re.compile(r"[^{}/?#%\s]+")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row of the cost table.
+    """One row of the cost table: what the calls that it matches cost.
 
     ``segments`` are the parts of the path: ``{}`` stands for a variable,
-    ``{+}`` for a greedy one.
+    ``{+}`` for a variable that matches several parts.
     """
 
     method: str
@@ -35,13 +39,20 @@ class Route:
 
     @property
     def rank(self) -> tuple[bool, int, int, bool]:
-        """Return a sort key by which the more exact row comes first."""
+        """Return a sort key by which the more specific row comes first.
+
+        Rows without a greedy variable come first, then longer paths, then
+        those with fewer variables, and ``ANY`` after a method.
+        """
         is_greedy = self.segments[-1:] == ("{+}",)
         variables = sum(segment == "{}" for segment in self.segments)
         return is_greedy, -len(self.segments), variables, self.method == "ANY"
 
     def fits(self, method: str, segments: tuple[str, ...]) -> bool:
-        """Return whether the row matches a call."""
+        """Return whether the row matches a call.
+
+        ``segments`` are the parts of the call's path.
+        """
         if self.method not in ("ANY", method):
             return False
         own = self.segments
@@ -57,7 +68,10 @@ class Route:
 
 
 def is_path(path: Any) -> bool:
-    """Return whether a row may have this path: variables anywhere, a greedy one at its end."""
+    """Return whether a row of the cost table may have this path.
+
+    Variables may be anywhere, but a greedy one (``{proxy+}``) only at the end.
+    """
     if not isinstance(path, str) or not path.startswith("/"):
         return False
     *inner, last = split_path(path)

@@ -60,12 +60,15 @@ class GivenBack:
 
 
 def in_order(lots: Iterable[Lot]) -> Lots:
-    """Return the lots in burn order: the first to expire first."""
+    """Return the lots in the order in which they are used (burned).
+
+    The first to expire comes first.
+    """
     return tuple(sorted(lots, key=lambda lot: lot.key))
 
 
 def burn(lots: Lots, units: int) -> Burned:
-    """Return the lots after ``units`` were used.
+    """Return the lots after ``units`` of them were used (burned).
 
     The units that expire first are used first.
     """
@@ -95,11 +98,11 @@ def close_hold(
 ) -> GivenBack:
     """Return the lots after a hold ended, with what came back.
 
-    ``captured`` units are used, those that expire first before others. The
-    rest goes back to its lots, but pays ``debt`` first, even if the lot
-    has expired, so that an expiry never makes debt. What then belongs to
-    an expired lot expires now. Units of a voided grant are taken back,
-    whatever the debt is.
+    ``parts`` is how many units of the hold came from each lot. ``captured``
+    units are used, those that expire first before others. The rest goes back
+    to its lots, but pays ``debt`` first, even if the lot has expired, so that
+    an expiry never makes debt. What then belongs to an expired lot expires
+    now. Units of a voided grant are taken back, whatever the debt is.
     """
     used = _from_first(sorted(parts.items()), captured)
     rest = {key: units - used.get(key, 0) for key, units in parts.items()}
@@ -176,9 +179,10 @@ def counted_as_taken_back(
 ) -> int:
     """Return how many units of a clawback had expired before.
 
-    They count as taken back already. The clawback of ``units`` takes the
-    purchase's free units, ``own_free``, first. ``expired`` is how many
-    units of this purchase ever expired, and ``counted`` how many of them
+    A clawback takes units of a purchase back, after a refund or dispute. Units
+    that had expired count as taken back already. The clawback of ``units``
+    takes the purchase's free units, ``own_free``, first. ``expired`` is how
+    many units of this purchase ever expired, and ``counted`` how many of them
     earlier clawbacks have counted.
     """
     return min(max(0, units - own_free), max(0, expired - counted))
@@ -189,10 +193,10 @@ def expiry_after_return(
 ) -> int:
     """Return when units that are given back expire. 0 means never.
 
-    They were clawed back before, and the time during which they were away
-    is added. It is 0 if the units never expired, and also if their lot had
-    expired when they were clawed back, because then they were taken from
-    other lots.
+    They were clawed back at ``away_since``, and the time during which they
+    were away is added to their former expiry, ``expires_at``. The result is 0
+    if the units never expired, and also if their lot had expired when they
+    were clawed back, because then they were taken from other lots.
     """
     if expires_at <= away_since:
         return 0

@@ -1,6 +1,7 @@
 """Defines a lot: the units of one purchase or grant.
 
-The key of a lot's row is its place in the burn order, in which lots are used.
+The key of a lot's row is its place in the burn order, in which units are used:
+the first to expire first.
 """
 
 from collections.abc import Mapping
@@ -22,8 +23,9 @@ REMINDERS: Final = (7 * DAY_SECONDS, DAY_SECONDS)
 once each.
 """
 MARKS: Final = ("expires_7", "expires_1", "open")
-"""The values of ``open``, by the number of reminders that are past. A sweep
-reads one of them in an index. Only expiring lots with free units have one.
+"""The values of the attribute ``open`` in a lot's row, by the number of
+reminders that are past. A sweep finds the lots with a value in an index. Only
+expiring lots with free units have one.
 """
 
 
@@ -62,10 +64,11 @@ class Lot:
 
     @property
     def key(self) -> str:
-        """Return the range key of the lot's row. Keys sort in burn order.
+        """Return the range key of the lot's row.
 
-        The first to expire comes first. At the same expiry, granted units come
-        before bought ones, and then older ones before newer.
+        Keys sort in the order in which lots are used: the first to expire
+        comes first. At the same expiry, granted units come before bought ones,
+        and then older ones before newer.
         """
         bought = int(self.source == "purchase")
         expiry = self.expires_at or NEVER

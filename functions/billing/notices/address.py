@@ -42,7 +42,7 @@ class Address:
     host: str
     port: int
     target: str
-    """The path and the query."""
+    """The path and the query of the URL."""
     may_be_private: bool
     """True only on the local stack."""
 
@@ -51,7 +51,8 @@ def parse(url: str, *, is_local: bool) -> Address:
     """Return the parts of the address ``url``.
 
     Raises AddressError for each address that the template's pattern for
-    NotifyUrl does not allow.
+    NotifyUrl does not allow. With ``is_local``, private addresses are allowed
+    too.
     """
     try:
         parts = urlsplit(url)

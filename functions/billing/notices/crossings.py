@@ -1,14 +1,14 @@
 """Decides which thresholds of an account a write crosses.
 
-Nothing is read or written. One crossing causes one event. ``quota.low``:
-``remaining`` falls from ``low_at`` or more to less. ``quota.depleted``: it
-falls from one or more to zero. ``quota.recovered``: new units lift it to
-``low_at`` or more, after a ``quota.low``. Units that a hold gives back cause
-no event. If they lift it to ``low_at``, the next ``quota.low`` is possible
-again.
+Nothing is read or written. To cross a threshold causes one event.
+``quota.low``: ``remaining`` falls from ``low_at`` (the customer's or the
+template's threshold) or more to less. ``quota.depleted``: it falls from one or
+more to zero. ``quota.recovered``: new units lift it to ``low_at`` or more,
+after a ``quota.low``. Units that a hold gives back cause no event. If they
+lift it to ``low_at``, the next ``quota.low`` is possible again.
 
-One crossing also opens one automatic charge: ``remaining`` falls from
-``when_below`` or more to less.
+It also opens one automatic charge if ``remaining`` falls from ``when_below``
+(the customer's threshold for automatic top-ups) or more to less.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ QuotaType = Literal["quota.low", "quota.depleted", "quota.recovered"]
 
 
 class Account(Protocol):
-    """The members of a balance that the decision needs."""
+    """The members of a balance that decide which thresholds are crossed."""
 
     @property
     def remaining(self) -> int:
@@ -40,7 +40,7 @@ class Account(Protocol):
 
     @property
     def top_up_at(self) -> int:
-        """Return ``when_below`` of automatic top-ups, or 0 without them."""
+        """Return the threshold of automatic top-ups, or 0 without them."""
 
     @property
     def low_told(self) -> bool:
@@ -54,12 +54,16 @@ class Account(Protocol):
 
 
 class Crossing(NamedTuple):
-    """The events that a write causes, and what to add to that write."""
+    """What a write causes by crossing thresholds of an account.
+
+    It has the types of events to send, and what to add to the write.
+    """
 
     tells: tuple[QuotaType, ...]
     opens: bool
-    """Whether ``remaining`` falls below ``when_below``. Then a charge is
-    opened, if the agreement allows one.
+    """Whether ``remaining`` falls below ``when_below``, the threshold for
+    automatic top-ups. Then a charge is opened, if the customer's agreement
+    allows one.
     """
     set: Mapping[str, bool]
     remove: tuple[str, ...]
@@ -78,18 +82,21 @@ def cross(
     may_open: bool = False,
     returned: int = 0,
 ) -> Crossing:
-    """Return the events, the charge and the conditions of a change.
+    """Return which events and which charge a change of units causes.
 
-    The change adds ``units`` to ``remaining``; they are negative for a
-    debit. ``low_at_default`` is the template's LowAtUnits, or None if no
-    events are sent. ``may_open`` is true if falling below ``when_below``
-    opens a charge. ``returned`` are units that expired holds give back in
-    the same write; they count as given back before the write.
+    The result also has the conditions under which that holds. The change adds
+    ``units`` to ``remaining``; they are negative for a debit.
+    ``low_at_default`` is the template's LowAtUnits, or None if no events are
+    sent. ``comes_in`` is true for new units, and false for units that a hold
+    returns. ``may_open`` is true if falling below ``when_below``, the
+    threshold for automatic top-ups, opens a charge. ``returned`` are units
+    that expired holds give back in the same write; they count as given back
+    before the write.
 
     The conditions keep the result right if a concurrent debit comes first:
-    ``remaining`` must still lie between the same thresholds. Its exact
-    value is not required, because a settlement would never succeed on a
-    busy account.
+    ``remaining`` must still lie between the same thresholds. Its exact value
+    is not required, because a settlement would never succeed on a busy
+    account.
     """
     move = _Move(account.remaining, units, returned, comes_in=comes_in)
     charge = _charge(account, move) if may_open else NO_CROSSING

@@ -104,7 +104,7 @@ class _Learned:
     errors: tuple[str, ...]
 
     def attributes(self) -> dict[str, Any]:
-        """Return the attributes of the event's row to set."""
+        """Return what this try sets in the event's row, by attribute."""
         found: dict[str, Any] = {"done": self.done} if self.done else {}
         if self.errors:
             found["last_error"] = "; ".join(self.errors)[:ERROR_CHARS_MAX]
@@ -222,6 +222,6 @@ def _write(books: Books, row: Row, write: Write) -> None:
 def _as_claimed(row: Row, attempts: int) -> tuple[Must, ...]:
     """Return the conditions that no other run has claimed the event.
 
-    It must not have been sent again either.
+    It still has the number of tries ``attempts``, and was not sent again.
     """
     return equals("attempts", attempts), equals("since", row.since)

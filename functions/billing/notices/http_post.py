@@ -179,10 +179,10 @@ def _post(  # noqa: PLR0917 - the parts of one request
 
 @contextmanager
 def _in_time(wire: Wire) -> Iterator[None]:
-    """Run the block, and cut the connection at the deadline.
+    """Run the block, and cut the connection at the deadline of ``wire``.
 
-    A receiver that sends one byte at a time would never exceed a socket's
-    own time-out. The socket is closed at the end.
+    A receiver that sends one byte at a time would never exceed a socket's own
+    time-out. The socket is closed at the end.
     """
     timer = Timer(wire.left, partial(Wire.cut, wire))
     timer.daemon = True

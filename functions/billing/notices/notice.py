@@ -1,7 +1,8 @@
-"""Adds events out to a write on an account.
+"""Adds events to the seller to the writes that cause them.
 
-A row is written in the transaction that has the effect: no effect without its event, no event
-without its effect. Where events are off there is no row, no clause and no cost.
+An event's row is written in the transaction that has the effect: no effect
+without its event, no event without its effect. If events are switched off,
+nothing is added to the writes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -53,15 +54,15 @@ def tell(
 ) -> Iterator[Write]:
     """Yield the balance's write, with events and charge that it causes.
 
-    Call it in every transaction that causes an event or changes
-    ``remaining``, and commit all writes that it yields; the balance's
-    comes first. ``account`` is the balance as it was read. ``write`` is
-    the change of the balance, or None if the transaction changes something
-    else. ``notices`` are events that are known already; those for crossed
-    thresholds are found here. ``comes_in`` is true if new units are added,
-    and false if a hold returns them. ``may_open`` is false if the same
-    transaction ends automatic top-ups. ``returned`` is how many of the
-    units expired holds give back.
+    Call it in every transaction that causes an event or changes ``remaining``,
+    and commit all writes that it yields; the balance's comes first.
+    ``account`` is the balance as it was read. ``write`` is the change of the
+    balance, or None if the transaction changes something else. ``notices`` are
+    events that are known already; those for crossed thresholds are found here.
+    ``comes_in`` is true if new units are added, and false if a hold returns
+    them. ``may_open`` is false if the same transaction ends automatic top-ups,
+    so that it must open no charge. ``returned`` is how many of the units
+    expired holds give back.
 
     Each event takes the next sequence number of the account. The balance's
     write requires that the last number is still as it was read, so that
@@ -110,7 +111,8 @@ def _opened(
 ) -> Opened:
     """Return the rows and events of the charge that the write opens.
 
-    It is NOTHING_OPENED if ``crossing`` opens no automatic charge.
+    ``crossing`` says which thresholds the write crosses. Returns
+    NOTHING_OPENED if it opens no automatic charge.
     """
     if crossing.opens:
         return books.top_ups.open(books.store, user_id, now)
@@ -122,7 +124,8 @@ def _rows(
 ) -> Iterator[Write]:
     """Yield the write of each event's row.
 
-    ``last`` is the account's last sequence number so far.
+    ``told`` are the events, and ``last`` is the number of the account's last
+    event before them.
     """
     for sequence, notice in enumerate(told, last + 1):
         yield new_row(user_id, sequence, notice.type, notice.data, now)
@@ -142,10 +145,10 @@ def _crossed(
 def _told(
     account: Account, write: Write, crossing: Crossing, events: int
 ) -> Write:
-    """Return the balance's write with the crossing's changes added.
+    """Return the balance's write with what ``crossing`` adds to it.
 
-    If there are events, it also raises the account's sequence number by
-    their number.
+    ``crossing`` says which thresholds the write crosses. If there are events,
+    the write also raises the account's sequence number by their number.
     """
     write = write._replace(
         set={**write.set, **crossing.set},

@@ -23,7 +23,11 @@ Report = Callable[[Row, Outcome | Exception], None]
 def deliver_all(
     books: Books, ways: Mapping[str, Way], rows: Iterable[Row], report: Report
 ) -> Counter[str]:
-    """Deliver all of the events in parallel. Returns the number of each outcome."""
+    """Deliver all of the events in parallel.
+
+    Returns the number of each outcome. ``report`` is called with each event
+    and its outcome or exception.
+    """
     outcomes: Counter[str] = Counter()
 
     def deliver(row: Row) -> tuple[Row, Outcome | Exception]:
@@ -49,7 +53,7 @@ def sweep(
     """Deliver the events that are due, while ``go_on()`` is true.
 
     They are delivered batch by batch. Returns how many events had each
-    outcome.
+    outcome. ``report`` is called with each event and its outcome or exception.
     """
     outcomes: Counter[str] = Counter()
     due = find_due(books)

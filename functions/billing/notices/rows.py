@@ -1,4 +1,4 @@
-"""Defines the rows of events out, as they are stored until they are delivered."""
+"""Defines the rows in which events to the seller wait for delivery."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,15 +21,16 @@ DUE: Final = "due"
 delivered yet.
 """
 SWEPT_AFTER_SECONDS: Final = 60
-"""When the sweep may try a new event. The table's stream starts the first try
-at once, and the sweep finds the events that the stream has lost.
+"""After how many seconds the sweep of each minute may try a new event. The
+table's stream starts the first try at once, and the sweep finds the events
+that the stream has lost.
 """
 SEQUENCE_DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One stored event."""
+    """One stored event to the seller."""
 
     user_id: str
     notice: str
@@ -45,12 +46,14 @@ class Row:
     state: State
     attempts: int
     since: int
-    """The epoch second at which its 72 hours started: when it was written, or
-    sent again.
+    """The epoch second from which the event is tried for 72 hours: when it was
+    written, or sent again.
     """
     due_at: int = 0
     done: frozenset[str] = frozenset()
-    """The receivers that need no other try: ``ways`` of delivery.deliver."""
+    """The names of the receivers that need no other try (``ways`` of
+    delivery.deliver).
+    """
     gone: bool = False
     """Whether a receiver answered 410, so that the event is not sent to it
     again.
@@ -91,7 +94,11 @@ def new_row(
     data: Mapping[str, Any],
     now: datetime,
 ) -> Write:
-    """Return the write of a new event's row. It will be delivered."""
+    """Return the write of a new event's row, so that it is delivered.
+
+    ``kind`` is the event's type, ``data`` what it shows, and ``sequence`` its
+    number among the events of the account.
+    """
     name = new_id("evt", now)
     values = {
         "id": name,

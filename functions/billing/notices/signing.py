@@ -61,9 +61,9 @@ def key_of(secret: str) -> bytes:
 def secrets_in(text: str) -> tuple[str, ...]:
     """Return the signing secrets in the stored text, the newest first.
 
-    The text is ``{"secrets": ["whsec_..."]}``, or ``{"generated": "..."}``
-    as the deployment creates it. Raises ValueError if it has no secret or
-    an invalid one.
+    The text is ``{"secrets": ["whsec_..."]}``, or ``{"generated": "..."}`` as
+    the deployment creates it: then the one secret is that text after
+    ``whsec_``. Raises ValueError if it has no secret or an invalid one.
     """
     try:
         stored = json.loads(text)

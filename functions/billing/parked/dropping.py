@@ -18,7 +18,7 @@ from billing.storage.writes import Write, equals
 def drop(books: Books, parked: Parked, reason: str) -> None:
     """Drop a parked event, because an operator decided not to settle it.
 
-    Its record becomes one of a dropped event.
+    Its record becomes one of a dropped event, with the operator's ``reason``.
     """
     books.store.commit(*_dropping(books, parked, reason))
 
@@ -28,7 +28,8 @@ def drop_with_purchase(
 ) -> bool:
     """Drop a refund or dispute whose purchase an operator has dropped.
 
-    The purchase's reference row lists it as dropped. If the purchase is
+    ``funding_id`` is the purchase's session or payment intent. The reference
+    row of ``payment_intent`` lists the event as dropped. If the purchase is
     credited later after all, ``bring_back`` parks the event again first.
     Returns False if the purchase is credited already.
     """
@@ -65,8 +66,9 @@ def bring_back(
 ) -> None:
     """Park again the events that were dropped with a purchase.
 
-    The purchase cannot be credited while any of them is still dropped. If
-    a concurrent request brings them back too, this one stops.
+    ``dropped`` are the record keys of these events. The purchase cannot be
+    credited while any of them is still dropped. If a concurrent request brings
+    them back too, this one stops.
     """
     with suppress(
         ConditionFailedError

@@ -1,8 +1,9 @@
 """Parks verified events that cannot be settled yet, so that none is lost.
 
-A message in the queue keeps them safe, a record here makes them visible. Events that came ahead of
-their payment, or whose payment we do not know yet, are retried on a schedule. A mismatch, or money
-received twice, waits for an operator (``topup parked``).
+A message in the queue keeps a parked event safe, and a record in a table makes
+it visible. Events that came ahead of their payment, or whose payment we do not
+know yet, are retried on a schedule. An event that does not match our record,
+or money received twice, waits for an operator (``topup parked``).
 """
 
 from collections.abc import Iterator
@@ -36,9 +37,9 @@ def is_dropped(books: Books, fact: Fact) -> bool:
 def park(books: Books, fact: Fact, park: Park) -> bool:
     """Keep the event in the queue, and write a record of it.
 
-    Returns False if the event's payment was credited concurrently, so that
-    the caller must decide again. An event that an operator has dropped is
-    not parked.
+    ``park`` has the reason. Returns False if the event's payment was credited
+    concurrently, so that the caller must decide again. An event that an
+    operator has dropped is not parked.
     """
     if is_dropped(books, fact):
         return True
@@ -86,7 +87,8 @@ def _update_reason(
 ) -> None:
     """Write the new reason and retry time if an event was parked before.
 
-    Otherwise an event that now needs an operator would keep being retried
+    ``record`` is the new record of it, and ``kept`` the stored one. Without
+    this, an event that now needs an operator would keep being retried
     silently.
     """
     if kept is None or kept["kind"] == record["kind"]:
@@ -100,11 +102,11 @@ def _update_reason(
 
 
 def _waiting(fact: Fact, park: Park) -> Iterator[Write]:
-    """Yield the write that makes a reversal wait for its payment.
+    """Yield the write that makes a refund or dispute wait for its payment.
 
-    It adds a refund or dispute that came before its payment to the
-    reference row. The transaction that credits the payment reads that row,
-    so it cannot miss the reversal. For any other event nothing is yielded.
+    It adds one that came before its payment to the reference row of the
+    payment intent. The transaction that credits the payment reads that row, so
+    it cannot miss the event. For any other event nothing is yielded.
     """
     if park.kind != "ahead" or not isinstance(fact, RefundsFact | DisputeFact):
         return

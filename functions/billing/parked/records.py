@@ -1,6 +1,7 @@
 """Reads parked events, as they are stored and as operators see them.
 
-Several events that say the same of one purchase are one record, and one decision.
+Several events that say the same of one purchase are kept as one record, so an
+operator decides on them once.
 """
 
 from collections.abc import Iterator
@@ -92,7 +93,10 @@ def name_of(fact: Fact) -> str:
 
 
 def find(books: Books, name: str) -> Parked | None:
-    """Return the parked event with this record key, or None."""
+    """Return the parked event with this record key.
+
+    Returns None if no such event is parked.
+    """
     item = books.store.get("events", (PARKED, name))
     return Parked.from_item(item) if item else None
 

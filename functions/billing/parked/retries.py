@@ -23,7 +23,8 @@ https://docs.stripe.com/webhooks#automatic-retries
 def resolve(books: Books, parked: Parked) -> None:
     """Delete the record of a parked event that is settled.
 
-    The mark that settlement has written for the event remains.
+    The row that settlement has written for the event remains, so that a repeat
+    of the event is recognised.
     """
     books.store.commit(Write("events", (PARKED, parked.name), delete=True))
 

@@ -1,1 +1,4 @@
-"""Purchases: plans, payments, what an event changes, refunds and disputes."""
+"""Defines plans and payments, and decides what each event changes in them.
+
+Refunds and disputes are among the events.
+"""

@@ -24,8 +24,9 @@ UNSEEN: Final = "unseen"
 def decide(payment: Payment | None, fact: Fact, now: str) -> Decision:
     """Return how an event changes a payment.
 
-    It is a Change, Already (nothing to write) or Park. ``now`` is only
-    written, never compared.
+    ``fact`` is the parsed event. The result is a Change, Already (nothing to
+    write) or Park (keep the event for later). ``now`` is only written, never
+    compared.
     """
     match fact:
         case SessionFact():

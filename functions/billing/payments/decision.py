@@ -1,4 +1,8 @@
-"""Defines what can be decided about an event: a change, nothing more to do, or to park it."""
+"""Defines what can be decided about an event from Stripe.
+
+It changes a payment, or nothing is left to do, or it is parked: kept to be
+settled later.
+"""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -41,7 +41,7 @@ def _client() -> Any:
 
 
 class Queue:
-    """The stack's SQS queue of parked events."""
+    """The stack's SQS queue of parked events, which cannot be settled yet."""
 
     def __init__(self, url: str) -> None:
         """``url`` is the queue's URL, as SQS gives it."""
@@ -68,9 +68,10 @@ class Queue:
 
 
 def read_message(body: str) -> Fact:
-    """Return the fact in a message that ``keep`` sent.
+    """Return the fact (a parsed Stripe event) in a message.
 
-    Raises ValueError, KeyError or TypeError for any other message.
+    ``keep`` sent the message. Raises ValueError, KeyError or TypeError for any
+    other message.
     """
     return from_item(_parsed(body))
 

@@ -95,8 +95,8 @@ class Payment:
     means none.
     """
     movements: int = 0
-    """How many times reversals have moved units. It numbers their ledger
-    entries, so that each movement can be booked only once.
+    """How many times refunds and disputes have moved units. It numbers the
+    ledger entries for that, so that each movement can be booked only once.
     """
     reversals: Reversals = Reversals()  # noqa: RUF009 - frozen
     unseen: str = ""
@@ -132,7 +132,8 @@ class Payment:
     def claimed_by(cls, fact: SessionFact | DeclinedFact) -> "Payment":
         """Return the payment as the event's metadata describes it.
 
-        The write's conditions compare each field with the stored payment.
+        No payment is read. The write that settles the event compares each
+        field with the stored payment.
         """
         bare = cls(
             payment_id=fact.payment_id,

@@ -1,4 +1,7 @@
-"""Defines a plan for sale, the welcome, and the catalogue of both."""
+"""Defines what is for sale: plans, and welcome units for new customers.
+
+A catalogue has both.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -20,7 +20,10 @@ _PLAN_ID: Final = re.compile(r"[a-z0-9_-]{1,40}")
 
 
 def stop_if_wrong(rows: list[Any], welcome: object) -> None:
-    """Raise ValueError with every fault of the plans and the welcome."""
+    """Raise ValueError with every fault of the plans and welcome units.
+
+    ``rows`` are the plans, as plans.json has them.
+    """
     faults = [
         fault
         for number, row in enumerate(rows, 1)

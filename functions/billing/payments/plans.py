@@ -1,4 +1,4 @@
-"""Reads the plans for sale and the welcome from plans.json."""
+"""Reads the plans for sale and the welcome units from plans.json."""
 
 import json
 from collections.abc import Mapping

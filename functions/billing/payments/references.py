@@ -29,20 +29,26 @@ _NO_EVENTS: Final[frozenset[str]] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One reference row. ``payment_id`` and ``user_id`` are "" until the payment is credited."""
+    """What a reference row has on one payment intent or charge.
+
+    ``payment_id`` and ``user_id`` are of the payment to which it leads, and ""
+    until that payment is credited.
+    """
 
     payment_id: str = ""
     user_id: str = ""
     waiting: frozenset[str] = _NO_EVENTS
-    """The record keys of the parked events that wait for the payment,
-    including those that were dropped with it.
+    """The record keys of the parked events (refunds and disputes) that wait
+    for the payment, including those that were dropped with it.
     """
     dropped: frozenset[str] = _NO_EVENTS
-    """The record keys of the events that were dropped with the purchase."""
+    """The record keys of those events that an operator dropped with the
+    purchase.
+    """
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Reference":
-        """Return the reference in a stored item, or an empty one for {}."""
+        """Return the reference in a stored row, or an empty one for {}."""
         return cls(
             item.get("payment_id", ""),
             item.get("user_id", ""),
@@ -67,7 +73,8 @@ def find(books: Books, stripe_id: str | None) -> Reference:
 def write_again(books: Books, payment: Payment) -> None:
     """Write the reference row of a paid payment again.
 
-    A restore from a backup can lose it. If events wait in the row,
+    The row leads from the payment intent to the payment, and a restore from a
+    backup can lose it. If parked events wait in the row for the payment,
     recovery settles them.
     """
     books.store.commit(
@@ -100,10 +107,11 @@ def charge_leads_to(payment: Payment, charge: str) -> Write:
 
 
 def waits(intent: str, name: str) -> Write:
-    """Return the write that adds a waiting event to the reference row.
+    """Return the write that lists a parked event as waiting for its payment.
 
-    ``name`` is the event's record key. DynamoDB refuses the write if the
-    payment is credited already.
+    It writes to the reference row of ``intent``, the payment intent. ``name``
+    is the event's record key. DynamoDB refuses the write if the payment is
+    credited already.
     """
     return Write(
         *_row(intent),
@@ -113,10 +121,11 @@ def waits(intent: str, name: str) -> Write:
 
 
 def waits_dropped(intent: str, name: str) -> Write:
-    """Return the write that marks an event as dropped with its purchase.
+    """Return the write that lists an event as dropped with its purchase.
 
-    ``name`` is the event's record key. DynamoDB refuses the write if the
-    payment is credited already.
+    It writes to the reference row of ``intent``, the payment intent. ``name``
+    is the event's record key. DynamoDB refuses the write if the payment is
+    credited already.
     """
     gone = frozenset({name})
     return Write(
@@ -127,10 +136,11 @@ def waits_dropped(intent: str, name: str) -> Write:
 
 
 def waits_again(intent: str, name: str, dropped: frozenset[str]) -> Write:
-    """Return the write that makes a dropped event wait again.
+    """Return the write that makes a dropped event wait for its payment again.
 
-    ``name`` is the event's record key. DynamoDB refuses the write if
-    ``dropped``, the list of dropped events, has changed.
+    It writes to the reference row of ``intent``, the payment intent. ``name``
+    is the event's record key. DynamoDB refuses the write if ``dropped``, the
+    events that the row lists as dropped, has changed.
     """
     left = dropped - {name}
     return Write(

@@ -1,8 +1,8 @@
 """Computes a payment's refunds and disputes, and the units to claw back.
 
-All stored figures only grow: a maximum, sets of failures, a union of
-transactions. So events may arrive in any order, twice or late, and lead to the
-same state.
+What is stored can only grow: the highest amount seen, and sets of known
+refunds and transactions. So events may arrive in any order, twice or late, and
+lead to the same state.
 """
 
 from collections.abc import Mapping

@@ -1,1 +1,1 @@
-"""Keeps a user's units: balance, ledger, lots as stored, and what keys use."""
+"""Keeps a user's units: the balance, the ledger, lots, and API keys' use."""

@@ -106,8 +106,8 @@ class Balance:
     low_told: bool = False
     """Whether ``quota.low`` was sent, with no ``quota.recovered`` since."""
     top_up_at: int = 0
-    """The ``when_below`` of the customer's agreement to automatic top-ups,
-    until the agreement ends. It is set also during a pause or an open
+    """The threshold of automatic top-ups (``when_below``), until the
+    customer's agreement to them ends. It is set also during a pause or an open
     charge, so the agreement must be read before a charge.
     """
 

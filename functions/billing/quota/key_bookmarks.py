@@ -1,8 +1,9 @@
 """Keeps the user's row ``uses``: one bookmark for each API key.
 
-The row has what no debit needs: each key's id, its window, and the value of its counter when the
-day and the month began. Every write of that row raises its ``version`` and the balance's
-``keys_changed``. Writes that depend on what was read pin the latter.
+A bookmark has what no debit needs: the key's id, the window of its limit, and
+the value of its counter when the day and the month began. Every write of that
+row raises its ``version`` and the balance's ``keys_changed``. A write that
+depends on what was read requires that ``keys_changed`` is still the same.
 """
 
 from collections.abc import Mapping
@@ -17,8 +18,8 @@ from billing.storage.writes import Must, Write, absent, equals
 Per = Literal["day", "month", "total"]
 """The window of an API key's limit. Days and months are UTC."""
 USES: Final = "uses"
-"""The range key of the row. It sorts after the balance's, so that one query
-reads both.
+"""The range key of the row that has a user's bookmarks. It sorts after the
+balance's, so that one query reads both.
 """
 MARK: Final = "k"
 """The first letter of the attribute that a live API key has in the row
@@ -31,8 +32,8 @@ READS_MAX: Final = 5
 class Bookmark:
     """What the row ``uses`` stores for one API key.
 
-    That is the window of its limit, and what it had used when the day and
-    the month began.
+    That is the window of the key's limit (``per``), and what the key had used
+    when the day and the month began.
     """
 
     key_id: str
@@ -42,15 +43,23 @@ class Bookmark:
     month: int = 0
     """The API key's counter ``u`` when the month began."""
     more: int = 0
-    """Units used besides ``u - day``, and not in any ledger entry yet."""
+    """Units used besides ``u - day`` that are not in any ledger entry yet: of
+    an earlier day, or of a revoked key.
+    """
 
     def base(self, per: Per) -> int:
-        """Return the API key's counter when the window ``per`` began."""
+        """Return the API key's counter when the window ``per`` began.
+
+        The window is a day, a month or all time.
+        """
         return {"day": self.day, "month": self.month, "total": 0}[per]
 
 
 class Uses(NamedTuple):
-    """The user's row ``uses``: one bookmark for each API key."""
+    """The user's row ``uses``: one bookmark for each API key.
+
+    A bookmark is what the key had used when the day and the month began.
+    """
 
     live: Mapping[str, Bookmark]
     """The bookmarks of live API keys, by short name."""
@@ -65,10 +74,11 @@ class Uses(NamedTuple):
 
 
 def read_uses(store: Store, user_id: str) -> Uses:
-    """Return the user's row ``uses``.
+    """Return the user's row ``uses``: a bookmark for each API key.
 
-    Read it after the balance. Then the clause ``pin(balance)`` also
-    ensures that this row has not changed.
+    A bookmark is what the key had used when the day and the month began. Read
+    the row after the balance. Then the clause ``pin(balance)`` also ensures
+    that this row has not changed.
     """
     return uses_from(store.get("quotas", (user_id, USES)))
 
@@ -76,8 +86,9 @@ def read_uses(store: Store, user_id: str) -> Uses:
 def read_both(store: Store, user_id: str) -> tuple[Balance, Uses]:
     """Return the balance and the row ``uses``, read with one query.
 
-    A query is not atomic. If the versions show a write between the two
-    rows, it reads both again.
+    The row has a bookmark for each API key: what it had used when the day and
+    the month began. A query is not atomic. If the versions show a write
+    between the two rows, it reads both again.
     """
     balance, uses = Balance(), Uses({}, {})
     for _ in range(READS_MAX):
@@ -146,8 +157,8 @@ BUMP: Final[Mapping[str, int]] = {"keys_changed": 1}
 def pin(balance: Balance) -> Must:
     """Return the clause that the user's API keys have not changed.
 
-    It fails if a key was created, changed or revoked since ``balance`` was
-    read, or if the counters began a new day.
+    It makes DynamoDB refuse a write if a key was created, changed or revoked
+    since ``balance`` was read, or if the counters began a new day.
     """
     if balance.keys_changed:
         return equals("keys_changed", balance.keys_changed)

@@ -1,4 +1,4 @@
-"""Begins a new day for the counters of keys."""
+"""Begins a new day for the counters of API keys, and for their limits."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -38,7 +38,7 @@ class RollOver(NamedTuple):
     """
 
     def onto(self, account: Write) -> Write:
-        """Return the balance's write with these changes added."""
+        """Return the balance's write with these changes of API keys added."""
         return account._replace(
             add={**account.add, **self.movement.add},
             remove=(*account.remove, *self.remove),
@@ -86,7 +86,8 @@ def roll_over(
 def _used_since(bookmark: Bookmark, balance: Balance, name: str) -> int:
     """Return what an API key used that is in no ledger entry yet.
 
-    ``name`` is the short name of a live or revoked key.
+    ``name`` is the short name of a live or revoked key, and ``bookmark`` what
+    the key had used when the day began.
     """
     for counter in (used(name), gone(name)):
         if counter in balance.keys:
@@ -105,7 +106,10 @@ def not_itemised(balance: Balance, uses: Uses) -> dict[str, int]:
 def _begin(
     bookmark: Bookmark, balance: Balance, name: str, today: str
 ) -> Bookmark:
-    """Return a live API key's bookmark for a new day, ``today``."""
+    """Return a live API key's bookmark for a new day, ``today``.
+
+    A bookmark is what the key had used when the day and the month began.
+    """
     total = balance.keys[used(name)]
     begins = window_began("month", balance.use_day, today)
     return replace(
@@ -118,9 +122,9 @@ def _gives_back(
 ) -> dict[str, int]:
     """Return the units to add to an API key's limit for a new window.
 
-    They are what the key used in the window that ended, by the name of the
-    balance's attribute; {} if there is nothing to add. For a key without a
-    limit this happens each day.
+    The window is the limit's day or month. The units are what the key used in
+    the one that ended, by the name of the balance's attribute; {} if there is
+    nothing to add. For a key without a limit this happens each day.
     """
     per = bookmark.per or "day"
     if left(name) not in balance.keys:
@@ -134,8 +138,8 @@ def _gives_back(
 def _folds(user_id: str, balance: Balance, uses: Uses) -> dict[str, Write]:
     """Return the writes that move revoked keys' totals off the balance.
 
-    They add each total to the API key's own row. The dict's keys are the
-    balance's attributes to remove.
+    A total is the units that a key ever used. The writes add it to the API
+    key's own row. The dict's keys are the balance's attributes to remove.
     """
     names = [name for name in uses.live if gone(name) in balance.keys]
     return {

@@ -1,4 +1,7 @@
-"""Keeps the totals of keys: a live key's in the balance, a revoked one's in a row of its own."""
+"""Keeps the units that each API key has ever used.
+
+A live key's total is in the balance, and a revoked key's in a row of its own.
+"""
 
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -27,8 +30,8 @@ short key names.
 def name_row(user_id: str, name: str) -> tuple[str, str]:
     """Return the table key of the row that reserves a key's short name.
 
-    The row also has the total use of the API key after it was revoked. It
-    is never deleted.
+    The short name is a hash of the API key's id. The row also has the total
+    use of the API key after it was revoked. It is never deleted.
     """
     return (user_key(user_id), f"{NAMES}{name}")
 

@@ -46,7 +46,7 @@ NO_LIMIT is more.
 
 
 class KeyUse(NamedTuple):
-    """The API key with which a caller takes units."""
+    """The API key with which a caller debits or holds units."""
 
     key_id: str
     is_limited: bool = False
@@ -92,7 +92,11 @@ def name_of(key_id: str) -> str:
 
 
 def weight(name: str) -> int:
-    """Return a number above zero that only this short name has."""
+    """Return a number above zero that only this short name has.
+
+    ``topup ledger verify`` multiplies an API key's units by it, so that too
+    much for one key does not hide too little for another.
+    """
     return int.from_bytes(base64.urlsafe_b64decode(name)) + 1
 
 
@@ -143,7 +147,10 @@ def spend(key: KeyUse | None, units: int, *, is_use: bool) -> Movement:
 
 
 def moved(balance: Balance, movement: Movement) -> Balance:
-    """Return the balance after ``movement`` of API keys' counters."""
+    """Return the balance after ``movement`` of API keys' counters.
+
+    ``movement`` says what to add to each counter.
+    """
     changed = {
         name: balance.keys.get(name, 0) + units
         for name, units in movement.add.items()

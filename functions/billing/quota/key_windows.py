@@ -1,4 +1,7 @@
-"""Tells what a key has used, and has left, in its window."""
+"""Computes what an API key has used, and has left, in its limit's window.
+
+The window is a UTC day, a UTC month or all time.
+"""
 
 from typing import Final
 
@@ -26,8 +29,9 @@ def used_in(
 ) -> int:
     """Return what a live API key used in the current window.
 
-    ``name`` is the key's short name. ``today`` says which day or month is
-    the current one.
+    ``per`` is the window: a UTC day, a UTC month or all time. ``today`` says
+    which one is current. ``name`` is the key's short name, and ``bookmark``
+    what it had used when the day and the month began.
     """
     if window_began(per, balance.use_day, today):
         return 0
@@ -39,7 +43,8 @@ def left_today(
 ) -> int | None:
     """Return what is left of an API key's limit, or None without a limit.
 
-    It is negative if the limit was lowered below the use.
+    It is negative if the limit was lowered below the use. ``bookmark`` is what
+    the key had used when the day and the month began.
     """
     units = left_of_limit(balance, name)
     if units is None or bookmark.per is None:

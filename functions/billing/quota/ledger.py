@@ -107,10 +107,10 @@ def expired_id(lot_id: str) -> str:
 
 
 def expired_in_hold_id(lot_id: str, hold_key: str) -> str:
-    """Return the id of the entry for units that expired in a hold.
+    """Return the id of the entry for units of a lot that expired in a hold.
 
-    The hold ended after the lot had expired, so its units could not be
-    given back.
+    The hold ended after the lot had expired, so its units could not be given
+    back. ``hold_key`` is the key of the hold's row.
     """
     return f"expired:{lot_id}:{hold_key}"
 

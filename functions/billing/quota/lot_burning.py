@@ -1,7 +1,9 @@
-"""Reads lots to burn what debits used since, beside what a transaction is for.
+"""Reads lots for a transaction that subtracts (burns) used units from them.
 
-Debits do not touch lots. What they used since is burned here, by the next write that changes lots:
-soonest expiry first, as each debit would have done.
+A lot is the units of one purchase or grant. A debit changes only the balance.
+What debits have used is subtracted from the lots by the next transaction that
+changes lots, besides what that is for: the units that expire first are
+subtracted first, as each debit would have done.
 """
 
 from contextlib import suppress
@@ -29,12 +31,13 @@ def read_burnable(
     enough: int = 0,
     through: str = "",
 ) -> Holdings:
-    """Return the lots, as ``read`` does, for one transaction to change.
+    """Return the lots, as ``lot_rows.read`` does, for a transaction to change.
 
-    The transaction also subtracts the units that debits used. If those are
-    in more lots than one transaction can write, earlier transactions
-    subtract the first of them here. Use the balance in the result, because
-    it may be newer than ``balance``.
+    They have at least ``enough`` free units, and include all up to the lot's
+    key ``through``. The transaction also subtracts the units that debits used.
+    If those are in more lots than one transaction can write, earlier
+    transactions subtract the first of them here. Use the balance in the
+    result, because it may be newer than ``balance``.
     """
     for _ in books.store.deadline.attempts(pauses=False):
         holdings = read(books, user_id, balance, enough, through)

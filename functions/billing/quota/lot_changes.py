@@ -1,4 +1,7 @@
-"""Writes a change of an account's lots."""
+"""Builds the writes that change an account's lots, and their conditions.
+
+A lot is the units of one purchase or grant.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +16,10 @@ from billing.storage.writes import Must, Write, absent_or, equals
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The writes for a change of lots.
+    """The writes for a change of lots, the units of purchases or grants.
 
-    They are the lots' rows, and the part of the balance's write.
+    ``rows`` are the writes of the lots' rows. The other fields are what the
+    write of the balance must add, set, remove and require.
     """
 
     rows: tuple[Write, ...]
@@ -68,8 +72,9 @@ def change(
     """Return the writes that turn the lots ``before`` into ``after``.
 
     ``burned`` is how many used units are subtracted from the lots in
-    ``after``: by default all that were not subtracted before. ``is_exact``
-    is true if a new lot expires or was granted.
+    ``after``: by default all that were not subtracted before. ``is_exact`` is
+    true if a new lot expires or was granted. From then on each hold of the
+    account records from which lots its units came.
     """
     stored = {lot.key: lot for lot in before.rows}
     wanted = {lot.key: lot for lot in after if lot.lot_id != EARLIER.lot_id}
@@ -104,7 +109,10 @@ def change(
 
 
 def same_lots(balance: Balance) -> Must:
-    """Return the clause that no lot's row was written since the read."""
+    """Return the clause that no lot's row was written since the read.
+
+    That is, since ``balance`` was read.
+    """
     return same("lots_version", balance.lots_version)
 
 
@@ -125,11 +133,10 @@ def _sum_held(lots: Mapping[str, Lot]) -> int:
 
 
 def add_at_the_end(user_id: str, lot: Lot) -> tuple[Write, Mapping[str, int]]:
-    """Return the row of a lot that is used after all others.
+    """Return the write of a new lot that is used after all others.
 
-    The second value is what to add to the balance. No lot needs to be
-    read, because units that were used before are subtracted from the other
-    lots.
+    The second value is what to add to the balance. No lot needs to be read,
+    because units that were used before are subtracted from the other lots.
     """
     (row,) = row_writes(user_id, None, lot)
     return row, {"lots_left": lot.left, "lots_version": 1}

@@ -1,8 +1,8 @@
 """Computes how holds change lots, the units of one purchase or grant.
 
 A hold sets units of lots aside, and they go back to their lots when it ends.
-This is needed only for accounts with ``lots_exact``, on which units can
-expire. On others, holds name no lots.
+This is needed only for accounts on which units can expire (``lots_exact`` of
+the balance). On others, holds name no lots.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The changes of lots when a hold is placed."""
+    """The changes of lots (units of a purchase or grant) by a new hold."""
 
     parts: Parts
     """How many of the hold's units came from each lot, by the lot's key. The
@@ -48,7 +48,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The changes of lots when holds end."""
+    """The changes of lots (units of a purchase or grant) when holds end."""
 
     change: Change
     back: int
@@ -122,7 +122,8 @@ def how_many(rows: Sequence[Row]) -> int:
 def through(rows: Sequence[Row]) -> str:
     """Return the last key of a lot that these holds name, or "".
 
-    All lots up to this key must be read before the holds are closed.
+    The keys of lots sort by expiry. All lots up to this key must be read
+    before the holds are closed. It is "" if no hold names lots.
     """
     return max(
         (key for row in rows for key in row.get("parts", {})), default=""

@@ -1,4 +1,7 @@
-"""Reads an account's lots as they are stored."""
+"""Reads an account's lots as they are stored.
+
+A lot is the units of one purchase or grant.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,9 +43,10 @@ class Holdings:
 
     @property
     def to_burn(self) -> int:
-        """Return the units that the lots' rows count as free but are not.
+        """Return the units still to be subtracted (burned) from lots' rows.
 
-        Debits have used them, or holds that name no lots have them.
+        Debits, and holds that name no lots, change only the balance. Until the
+        next write of lots, the lots' rows still show their units as free.
         """
         return self.balance.unburned + max(0, -self.balance.earlier_free)
 

@@ -1,7 +1,8 @@
-"""Computes how units come in and are clawed back.
+"""Computes how the balance changes when units come in or are clawed back.
 
-Movements are pure: each states what it adds to the stored balance, and which conditions must hold
-there.
+Units are clawed back after a refund or dispute. Nothing is read or written:
+each movement states what it adds to the stored balance, and which conditions
+must hold there.
 """
 
 from collections.abc import Mapping

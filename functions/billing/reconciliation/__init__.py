@@ -1,1 +1,4 @@
-"""Compares our payments with Stripe, retries parked events, sweeps holds."""
+"""Compares our payments with Stripe, and retries parked events.
+
+It also releases expired holds and lots of accounts without requests.
+"""

@@ -37,7 +37,7 @@ class Charges(Protocol):
     def intents_of(
         self, customer: str, since: int
     ) -> Iterator[Mapping[str, Any]]:
-        """Yield a customer's payment intents."""
+        """Yield a customer's payment intents created since an epoch second."""
 
 
 def find_lost(

@@ -98,10 +98,11 @@ def look_at_purchase(
 def _set_aside(
     by: Comparison, found: Mapping[str, Any], why: Ignored, report: Report
 ) -> None:
-    """Count or report an object from which no fact can be made.
+    """Count or report a purchase at Stripe that could not be parsed.
 
-    A purchase of ours that we cannot read is a difference. Others are
-    counted as not ours, except those that are still open.
+    ``why`` is the reason. A purchase of ours that we cannot read is a
+    difference. Others are counted as not ours, except those that are still
+    open.
     """
     claims = claims_in(found, by.books.ours)
     is_paid = found.get("payment_status") in PAID or is_automatic(found)
@@ -136,7 +137,7 @@ def _are_ours(by: Comparison, claims: Mapping[str, Any]) -> bool:
 
 
 def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
-    """Ask Stripe about a payment that is paid here but was in no list.
+    """Ask Stripe about a payment that is paid here, but in no list there.
 
     If Stripe does not say that it is paid, that is added to ``report``.
     """
@@ -162,7 +163,8 @@ def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
 def _let_go(by: Comparison, fact: SessionFact, report: Report) -> None:
     """Count a purchase for which we owe no units, or that is not ours.
 
-    If an older version has parked it, its parked record is settled.
+    If an older version of this code has parked an event of it, that parked
+    event is settled or ignored now.
     """
     if ownership.moves_nothing(fact):
         report.matched += 1
@@ -173,7 +175,10 @@ def _let_go(by: Comparison, fact: SessionFact, report: Report) -> None:
 
 
 def _mark_seen(by: Comparison, fact: SessionFact) -> None:
-    """Take the payment out of the index of those not compared yet."""
+    """Take a payment out of the index of those not yet seen at Stripe.
+
+    Without ``by.repair``, nothing is written.
+    """
     if not by.repair:
         return
     key = (user_key(fact.user_id), fact.payment_id)

@@ -66,8 +66,9 @@ def _payment_of(
     """Return the payment of a refund or dispute, or None.
 
     None means that it is not ours, that its payment was lost, or that the
-    payment is not settled yet. A lost reference row is reported and, with
-    ``by.repair``, written again.
+    payment is not settled yet. If the row that leads from the payment intent
+    to the payment was lost, that is reported and, with ``by.repair``, the row
+    is written again.
     """
     intent = objects.intent_of(reversal)
     row = references.find(by.books, intent)

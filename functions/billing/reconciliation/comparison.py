@@ -1,4 +1,9 @@
-"""Compares one fact with the books: decides as settlement would, settles it, and reports."""
+"""Compares what Stripe says of a purchase, refund or dispute with the books.
+
+What Stripe says is a fact, parsed from one of its objects. If settlement would
+still change the books for it, that is reported, and a run that repairs also
+settles it.
+"""
 
 from dataclasses import dataclass
 from typing import Final, assert_never
@@ -19,10 +24,9 @@ SOURCE: Final = "reconcile"
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a comparison needs.
+    """What the comparison of one Stripe object with our books needs.
 
-    With ``repair``, missed events are settled. Otherwise nothing is
-    written.
+    With ``repair``, missed events are settled. Otherwise nothing is written.
     """
 
     books: Books
@@ -31,12 +35,18 @@ class Comparison:
 
 
 def what_it_is(funding_id: str) -> str:
-    """Return what paid, by its id: a payment intent, or a session."""
+    """Return the name of what paid: "payment intent" or "session".
+
+    Its id, ``funding_id``, shows which.
+    """
     return "payment intent" if funding_id.startswith("pi_") else "session"
 
 
 def unreadable(stripe_id: str, payment_id: str, what: str) -> Difference:
-    """Return the difference of an object that cannot be read."""
+    """Return a Difference that reports a Stripe object we cannot read.
+
+    ``what`` is the kind of object, for example ``dispute``.
+    """
     detail = f"this {what} cannot be read: a member is missing or of another type than documented"
     return Difference("failed", stripe_id, payment_id, detail)
 
@@ -48,10 +58,12 @@ def compare_fact(
     stripe_id: str,
     report: Report,
 ) -> None:
-    """Decide as settlement would, and report what would change.
+    """Report whether settling a fact would still change the books.
 
-    Only a change of units or status is a difference, not one that only
-    adds information. With ``by.repair``, the fact is also settled.
+    A fact is what Stripe says of a purchase, refund or dispute. ``payment`` is
+    our payment that it is about. Only a change of units or status is a
+    difference, not one that only adds information. With ``by.repair``, the
+    fact is also settled.
     """
     decision = decide(payment, fact, "")
     match decision:
@@ -78,7 +90,10 @@ def compare_fact(
 
 
 def _settle(by: Comparison, fact: Fact) -> bool:
-    """Settle a missed fact. Return whether it is now recorded."""
+    """Settle a fact (what Stripe says of a payment) that was missed.
+
+    Returns whether our books now have it.
+    """
     return settlement.apply(by.books, fact).status in (
         "settled",
         "recorded",
@@ -93,6 +108,6 @@ def _claimed_payment_id(fact: Fact) -> str:
 def stored_payment(
     books: Books, user_id: str, payment_id: str
 ) -> Payment | None:
-    """Return a payment as it is stored, or None."""
+    """Return a payment as it is stored, or None if there is none."""
     item = books.store.get("payments", (user_key(user_id), payment_id))
     return Payment.from_item(item) if item else None

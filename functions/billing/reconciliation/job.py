@@ -36,9 +36,10 @@ LAST: Final = ("reconcile", "last")
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The place at which the next run continues.
+    """The place at which the next run of the reconciliation continues.
 
-    ``phase`` is the list, and ``after`` the last object that was compared.
+    ``phase`` is the list at Stripe, and ``after`` the last object that was
+    compared.
     """
 
     since: int
@@ -48,12 +49,12 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run needs, and its limits.
+    """What a run of the reconciliation needs, and its limits.
 
-    ``go_on`` is called before every page, ``has_time`` before every
-    object. With ``resumes``, the next run continues where this one
-    stopped. ``failed`` is called with the name of an object or list that
-    could not be compared, while its exception is handled.
+    ``go_on`` is called before every page, ``has_time`` before every object.
+    With ``resumes``, the next run continues where this one stopped. ``failed``
+    is called with the name of an object or list that could not be compared,
+    while its exception is handled.
     """
 
     books: Books
@@ -71,7 +72,10 @@ class Run:
 
 
 def read_cursor(job: Run) -> Cursor | None:
-    """Return the place at which an earlier run stopped, or None."""
+    """Return the place at which an earlier run stopped.
+
+    Returns None if the last run compared everything.
+    """
     item = (
         job.books.store.get("events", CURSORS[job.repair])
         if job.resumes
@@ -100,5 +104,8 @@ def keep_cursor(job: Run, cursor: Cursor | None) -> None:
 def note_values(
     books: Books, key: tuple[str, str], values: Mapping[str, Any]
 ) -> None:
-    """Write a note of the reconciliation under a key."""
+    """Store ``values`` in the row of this key, in the table of events.
+
+    The row is a cursor or a note of the last run.
+    """
     books.store.commit(Write("events", key, set=values))

@@ -1,4 +1,4 @@
-"""Writes the record of a payment again that the books have lost."""
+"""Writes a payment again whose record a restore has lost."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +17,10 @@ from billing.storage.writes import Write, creates
 
 
 def rebuilt(fact: SessionFact) -> Difference:
-    """Return the difference of a payment whose record was written again."""
+    """Return the Difference that reports a payment that we lost.
+
+    ``fact`` is what Stripe says of it. Its record was written again.
+    """
     detail = "the payment's record was lost, and rebuilt"
     return Difference(
         "missing_here", fact.funding_id, fact.payment_id, detail, repaired=True
@@ -29,8 +32,9 @@ def rebuild(
 ) -> Payment | None:
     """Write a lost payment again, from the session or intent we created.
 
-    Returns the payment, or None if the plan for sale no longer has these
-    units and this price.
+    ``fact`` is what the session or intent (``purchase``) says. Returns the
+    payment, or None if the plan for sale no longer has these units and this
+    price.
     """
     plan = catalogue().get(fact.plan)
     if fact.kind != "paid" or plan is None:

@@ -26,11 +26,11 @@ continues after them.
 
 
 def look_at_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
-    """Compare one page. Return where to continue, or None at the end.
+    """Compare one page of a list, at Stripe or our own, from ``cursor`` on.
 
-    If the list itself cannot be read, for example because the secret key
-    has no permission, the next list follows. The next run starts the
-    failed list again.
+    Returns where to continue, or None after the last list. If the list itself
+    cannot be read, for example because Stripe's secret key has no permission,
+    the next list follows. The next run starts the failed list again.
     """
     job.books.store.deadline.begin()
     try:
@@ -75,7 +75,7 @@ def _our_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
     """Compare one page of our payments that are paid but in no list.
 
     No list of Stripe's has shown them. They are in a sparse index. Returns
-    where to continue, or None at the end.
+    where to continue, or None after the last page.
     """
     page = job.books.store.unseen(
         from_epoch(cursor.since), cursor.after or None
@@ -101,11 +101,12 @@ def _our_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
 def _look_at_rows(
     job: Run, report: Report, rows: Iterable[Item], look: Callable[[Item], None]
 ) -> tuple[Item | None, bool]:
-    """Call ``look`` with each object while ``has_time()`` is true.
+    """Call ``look`` with each row until ``job.has_time()`` is false.
 
-    Returns the last object that was looked at, and whether objects are
-    left. An object that fails counts as looked at, so that those after it
-    are compared; the next run lists it again.
+    Returns the last row that was looked at, after which the next run
+    continues, and whether rows are left. A row for which ``look`` fails is
+    reported and passed over. It is compared again when a later run starts at
+    the first page again. FAILED_IN_A_ROW_MAX failures in a row end the run.
     """
     done: Item | None = None
     failed_in_a_row = 0

@@ -45,12 +45,12 @@ def owner_of(books: Books, intent: Mapping[str, Any]) -> Item | Ignored:
 def purchase_of(
     gateway: Gateway, stored: Item, paid_by: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """Return the purchase that a payment intent paid, or None.
+    """Return the purchase that a payment intent paid.
 
-    It is the intent itself for an automatic charge, and a session
-    otherwise. Our payment's session id is tried first, because Stripe
-    finds a session by id at once. If the payment was lost or has another
-    session, Stripe's list is searched.
+    It is the intent itself for an automatic charge, and a session otherwise.
+    Returns None if Stripe has no session for the intent. Our payment's session
+    id is tried first, because Stripe finds a session by id at once. If the
+    payment was lost or has another session, Stripe's list is searched.
     """
     if intents.is_automatic(paid_by):
         return paid_by

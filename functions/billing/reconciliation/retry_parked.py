@@ -1,4 +1,8 @@
-"""Retries parked events with growing pauses, and asks Stripe for the payment that one lacks."""
+"""Retries parked events, the ones that could not be settled at first.
+
+The pauses between retries grow. If the payment of an event is missing, Stripe
+is asked for it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -56,6 +60,7 @@ def run(
     """Retry the parked events that are due, the longest overdue first.
 
     ``go_on`` is called before each event. The run stops when it returns False.
+    ``failed`` is called for each event that could not be settled.
     """
     parked = _read_parked(books, go_on)
     started = epoch(books.clock())
@@ -158,8 +163,9 @@ def _settle_both(
 ) -> Became:
     """Settle a purchase, then its refund or dispute.
 
-    If an operator has dropped the purchase, the refund or dispute is
-    dropped too. Returns what happened to the parked event.
+    ``record`` is the parked refund or dispute, and ``intent`` the purchase's
+    payment intent. If an operator has dropped the purchase, the refund or
+    dispute is dropped too. Returns what happened to the parked event.
     """
     outcome = settlement.apply(books, purchase)
     if outcome.status == "parked" and parking.is_dropped(books, purchase):

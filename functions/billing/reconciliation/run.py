@@ -27,13 +27,13 @@ def run(
     *,
     progress: Callable[[str, int], None] = lambda *_: None,
 ) -> Report:
-    """Compare everything created since an epoch second.
+    """Compare all purchases, refunds and disputes since an epoch second.
 
-    Returns the report. A run that was stopped is resumed first, and a
-    fresh one starts if time is left. ``progress`` is called after each
-    page with the list's name and the number of objects compared. Objects
-    and lists that fail are in the report. Raises SettingsError, and the
-    store's errors if the cursor cannot be read or written.
+    Returns the report. A run that was stopped is resumed first, and a fresh
+    one starts if time is left. ``progress`` is called after each page with the
+    list's name and the number of objects compared. Objects and lists that fail
+    are in the report. Raises SettingsError, and the store's errors if the
+    cursor cannot be read or written.
     """
     report = Report()
     kept = read_cursor(job)

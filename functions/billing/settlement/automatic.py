@@ -12,12 +12,12 @@ TAKEN_BACK = ("disputed", "refunded")
 
 
 def switch_off(before: Payment | None, after: Payment) -> Iterator[Write]:
-    """Yield the write that ends automatic charges, if this change does.
+    """Yield the write that ends automatic charges, if it is needed.
 
-    A dispute or a full refund of an automatic payment shows that the
-    customer did not want it. The customer must then agree again. The write
-    has no condition. It raises the agreement's version, so that a charge
-    that is just being opened is refused.
+    It is needed for a dispute or a full refund of an automatic payment, which
+    shows that the customer did not want it. The customer must then agree
+    again. The write has no condition. It raises the version of the customer's
+    agreement, so that a charge that is just being opened is refused.
     """
     if is_taken_back(before, after):
         off = {"on": False, "paused": after.status}
@@ -28,7 +28,8 @@ def switch_off(before: Payment | None, after: Payment) -> Iterator[Write]:
 def told_by(basis: Basis, after: Payment) -> Iterator[Notice]:
     """Yield the event to the seller that automatic charges have ended.
 
-    Nothing is yielded if this change does not end them.
+    ``basis`` has the payment before the change, and ``after`` is the payment
+    after it. Nothing is yielded if this change does not end them.
     """
     if is_taken_back(basis.payment, after):
         data = {"reason": after.status, "payment": after.as_answer()}

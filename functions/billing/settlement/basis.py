@@ -1,6 +1,7 @@
-"""Reads what the decision about an event is based on.
+"""Reads what a settlement decides on: its basis.
 
-That is the event's own metadata (Assumed), or rows that were read (Loaded).
+The basis is the event's own metadata (Assumed), or rows that were read
+(Loaded).
 """
 
 from dataclasses import dataclass, replace
@@ -41,7 +42,7 @@ class Assumed:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The rows that were read.
+    """The rows that were read before a settlement decides.
 
     DynamoDB refuses the write if the payment's version has changed since.
     ``payment`` is None if none is stored.
@@ -54,8 +55,8 @@ class Loaded:
     """
     balance: Balance = Balance()  # noqa: RUF009 - frozen
     reference: Reference = NO_REFERENCE
-    """For a paid session, refund or dispute: the reference row of its payment
-    intent.
+    """For a paid session, refund or dispute: the row that leads from its
+    payment intent to our payment, and lists the events that wait for it.
     """
     linked: bool = False
     """Whether a reference row leads from Stripe's id to a payment of ours,
@@ -99,9 +100,11 @@ def begin(books: Books, fact: Fact) -> Basis:
 
 
 def load(books: Books, fact: Fact) -> Loaded:
-    """Return the stored payment, reference row and balance of an event.
+    """Return the stored rows on which the settlement of an event decides.
 
-    The account's lots are read too if the settlement may change them.
+    They are its payment, the balance, and the reference row, which leads from
+    the payment intent to the payment. The account's lots are read too if the
+    settlement may change them.
     """
     match fact:
         case RefundsFact() | DisputeFact():

@@ -16,11 +16,11 @@ from billing.settlement.purchased_lots import Lotted
 
 
 def counted_as_expired(basis: Basis, change: Change) -> int:
-    """Return how many units of a clawback had expired.
+    """Return how many units of a clawback had expired before.
 
-    They count as taken back already. For a reinstatement the number is
-    negative: such units no longer count. Units that were really taken are
-    given back before units that only counted as taken.
+    They count as taken back already. If ``change`` gives units back, the
+    number is negative: such units no longer count. Units that were really
+    taken are given back before units that only counted as taken.
     """
     if not isinstance(basis, Loaded) or basis.holdings is None:
         return 0
@@ -45,7 +45,11 @@ def counted_as_expired(basis: Basis, change: Change) -> int:
 def lotted_by(
     basis: Basis, change: Change, movement: Movement, now: datetime
 ) -> Lotted:
-    """Return the payment and the lots after the movement."""
+    """Return the payment and the writes of lots after the movement.
+
+    ``change`` says whether units are credited, clawed back or given back, and
+    ``basis`` has the lots as they were read.
+    """
     payment, holdings = change.payment, basis.holdings
     if change.entry == "funded":
         return purchased_lots.fund(payment, movement, holdings, now)
@@ -58,7 +62,7 @@ def lotted_by(
 
 
 def balance_of(basis: Basis) -> Balance:
-    """Return the balance that the decision was made on."""
+    """Return the balance that the settlement has read, or an empty one."""
     if isinstance(basis, Loaded):
         return basis.balance
     return basis.holdings.balance if basis.holdings else Balance()
@@ -67,7 +71,11 @@ def balance_of(basis: Basis) -> Balance:
 def movement_of(
     books: Books, basis: Basis, change: Change, units: int
 ) -> Movement:
-    """Return what the settlement adds to the balance, by the policy for what was used."""
+    """Return what the settlement adds to the balance.
+
+    The deployment's policy says what happens to clawed back units that were
+    used: they become debt, or are written off.
+    """
     balance = balance_of(basis)
     if change.units < 0:
         return balances.go_out(balance, -units, books.policy)

@@ -1,4 +1,7 @@
-"""Writes the payment's row, on condition that the decision's basis still holds."""
+"""Writes the payment's row, if what the decision was based on still holds.
+
+That is the event's metadata (Assumed), or the rows that were read (Loaded).
+"""
 
 from collections.abc import Iterator
 from typing import assert_never
@@ -24,9 +27,10 @@ from billing.storage.writes import (
 def payment_write(fact: Fact, basis: Basis, after: Payment) -> Write:
     """Return the write of the payment's changed attributes.
 
-    On an Assumed basis, its condition is that the stored payment is as the
-    event's metadata says. On a Loaded basis, it is that the payment still
-    has the version that was read.
+    ``basis`` is what the decision was based on. If it is Assumed (nothing was
+    read), the write's condition is that the stored payment is as the event's
+    metadata says. If it is Loaded, the condition is that the payment still has
+    the version that was read.
     """
     match basis:
         case Assumed():
@@ -69,8 +73,8 @@ def _claims(fact: Fact, after: Payment) -> Iterator[Must]:
 def _same_funding(fact: SessionFact) -> Iterator[Must]:
     """Yield the conditions that no other Stripe object pays for this.
 
-    The stored payment must have the event's session or payment intent, or
-    none yet.
+    "This" is the purchase of the payment's row. The stored payment must have
+    the event's session or payment intent, or none yet.
     """
     if fact.session_id:
         yield absent_or("session_id", "==", fact.session_id)

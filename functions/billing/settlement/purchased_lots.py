@@ -28,11 +28,11 @@ class Lotted:
 
 
 def lot_id(payment: Payment, number: int = 0) -> str:
-    """Return the id of a lot of this purchase.
+    """Return the id of a lot (units) of this purchase.
 
     ``number`` is 0 for the units as bought. For units given back it is the
-    number of the payment's movement. Ids of one purchase sort in this
-    order, which decides between lots of the same age.
+    payment's ``movements``. Ids of one purchase sort in this order, which
+    decides between lots of the same age.
     """
     return f"purchase:{payment.payment_id}:{number:04d}"
 
@@ -50,9 +50,9 @@ def fund(
 ) -> Lotted:
     """Return the payment, and the writes that add its units as a lot.
 
-    Units that pay debt are not in the lot. ``holdings`` is None if the
-    units never expire: then the lot is used after all others, and no other
-    lot is read.
+    ``movement`` is what the balance gains: units that pay debt are not in the
+    lot. ``holdings`` is None if the units never expire: then the lot is used
+    after all others, and no other lot is read.
     """
     expires_at = 0
     if payment.expires_after_days:
@@ -99,8 +99,8 @@ def give_back(
 ) -> Lotted:
     """Return the payment, and the writes that add returned units as a lot.
 
-    The units were clawed back before. Those that pay debt are not in the
-    lot.
+    The units were clawed back before. ``movement`` is what the balance gains:
+    units that pay debt are not in the lot.
     """
     units = movement.add.get("remaining", 0)
     expires_at = burning.expiry_after_return(

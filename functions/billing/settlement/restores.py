@@ -18,8 +18,8 @@ from billing.settlement.basis import Loaded
 def catch_up(books: Books, fact: Fact, loaded: Loaded) -> Loaded:
     """Return ``loaded`` with the payment as the ledger shows it.
 
-    The ledger may have reversals, or the credit, that the stored payment
-    lacks.
+    ``loaded`` has the rows that were read. The ledger may have reversals
+    (refunds and disputes), or the credit, that the stored payment lacks.
     """
     if loaded.payment is None:
         return loaded

@@ -87,7 +87,10 @@ def apply(books: Books, fact: Fact) -> Outcome:
 
 
 def _unless_booked(basis: Basis, change: Change) -> Change:
-    """Return the change, without units if the ledger has credited them."""
+    """Return the change, without units if the ledger has credited them.
+
+    ``basis`` has what was read of the payment and the ledger.
+    """
     if isinstance(basis, Loaded) and basis.is_funded:
         return replace(change, units=0, entry="")
     return change
@@ -99,6 +102,7 @@ def _write(
     """Write the change, and return the outcome.
 
     If DynamoDB refuses the write, return the rows to decide on again.
+    ``basis`` is what the change was decided on.
     """
     try:
         books.store.commit(*transaction.writes(books, fact, basis, change))
@@ -115,11 +119,11 @@ def _read_after_refusal(
 ) -> Loaded:
     """Return the rows to decide on again after DynamoDB refused the write.
 
-    DynamoDB returns the stored item with its refusal. If the stored
-    payment alone shows that there is nothing to write, no further read is
-    needed. A purchase is refused while events are dropped with it: these
-    are parked again first. If the payment's own condition held, the ledger
-    may be newer than the payment, as after a restore: then the payment is
+    DynamoDB returns the stored item with its refusal. If the stored payment
+    alone shows that there is nothing to write, no further read is needed. A
+    purchase is refused while refunds or disputes are dropped with it: these
+    are parked again first. If the payment's own condition held, the ledger may
+    be newer than the payment, as after a restore: then the payment is
     corrected from the ledger.
     """
     payment_was_refused = PAYMENT_PLACE in refused.old
@@ -149,8 +153,9 @@ def _ignore_or_park(
 ) -> Outcome | Loaded:
     """Park an event that cannot be settled now, or ignore it if not ours.
 
-    Returns the outcome. If the event's payment was credited concurrently,
-    returns the rows to decide on again.
+    ``park`` has the reason, and ``basis`` what was read. Returns the outcome.
+    If the event's payment was credited concurrently, returns the rows to
+    decide on again.
     """
     linked = isinstance(basis, Loaded) and basis.linked
     if basis.payment is None and (

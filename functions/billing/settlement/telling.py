@@ -13,9 +13,9 @@ from billing.settlement.basis import Basis, Loaded
 def told_by(basis: Basis, after: Payment) -> tuple[Notice, ...]:
     """Return the events to the seller that a settlement causes.
 
-    ``after`` is the payment after the settlement. Returns () if the
-    settlement only restores the payment from its ledger entry, because the
-    event was sent with that entry.
+    ``basis`` has the payment before the settlement, and ``after`` is the
+    payment after it. Returns () if the settlement only restores the payment
+    from its ledger entry, because the event was sent with that entry.
     """
     if (
         not isinstance(basis, Loaded)

@@ -1,7 +1,7 @@
-"""Builds the one transaction of a settlement.
+"""Builds the one transaction that settles an event.
 
-It writes the payment, balance, ledger and reference rows, and a mark for the
-event.
+It writes the payment, balance, ledger and reference rows, and a row by which a
+repeat of the event is recognised.
 """
 
 from collections.abc import Iterator
@@ -129,7 +129,8 @@ def _tell(
 ) -> Iterator[Write]:
     """Yield the balance's write, and the writes of events to the seller.
 
-    ``comes_in`` is true if units are added.
+    ``account`` is the balance's write without these events, or None if the
+    balance does not change. ``comes_in`` is true if units are added.
     """
     return tell(
         books,
@@ -204,7 +205,7 @@ def _reference_writes(
 def waiting_events(basis: Basis) -> frozenset[str]:
     """Return the record keys of parked events that wait for this payment.
 
-    They are refunds and disputes that came before it. Empty on an Assumed
-    basis.
+    They are refunds and disputes that came before it. Empty if the basis is
+    Assumed: then no row was read.
     """
     return basis.reference.waiting if isinstance(basis, Loaded) else frozenset()

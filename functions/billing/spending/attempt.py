@@ -1,6 +1,7 @@
-"""Builds one attempt to take units.
+"""Builds one attempt to take units from an account.
 
-An attempt has writes, and the balance on which they are based.
+An attempt has writes, and the balance on which they are based. If DynamoDB
+refuses it, the next one is built from the stored balance.
 """
 
 from dataclasses import replace
@@ -26,18 +27,21 @@ from billing.storage.writes import Must, Write, equals
 class Attempt(NamedTuple):
     """One attempt: its writes, and the balance on which they are based.
 
-    All or nothing; ``beside`` is empty if no hold has expired and no
-    threshold is crossed::
+    All or nothing; ``beside`` is empty if no hold has expired and no threshold
+    is crossed::
 
-        0    user, quota       remaining -= units     see take and
-                               told += events         take_and_release
-        ..   user, hold#       delete each expired    if it is still open
-        ..   user, closed#     state = expired        if there is none
-        ..   user, lot#        without the expired    if unchanged
-        ..   ledger, expired:  the lot's expired      if not booked yet
-        ..   notices, user     an event
-        ..   user, top_up      the open charge        if unchanged
-        ..   user#, pay_       the charge's payment   if there is none
+                 key                writes                 if
+            0    user, quota        remaining -= units     see take and
+                                    told += events         take_and_release
+            ..   user, hold#        delete each expired    it is still open
+            ..   user, closed#      state = expired        there is none
+            ..   user, lot#         without the expired    unchanged
+            ..   ledger, expired:   the lot's expired      not booked yet
+            ..   notices, user      an event
+            ..   user, top_up       the open charge        unchanged
+            ..   user#, pay_        the charge's payment   there is none
+
+    ``told`` is the number of the account's last event to the seller.
     """
 
     account: Write
@@ -51,8 +55,8 @@ class Attempt(NamedTuple):
     now: datetime
     expired: Expired | None
     taking: Taking
-    """With the units that are really taken, and the API key as the balance
-    shows it.
+    """The units that are really taken. Its API key is limited or not as the
+    balance shows.
     """
     crossed: tuple[Write, ...] = ()
     """The events and the charge that are written because the attempt crosses a
@@ -60,7 +64,7 @@ class Attempt(NamedTuple):
     """
 
     def of_same_remaining(self) -> "Attempt":
-        """Return this attempt, on condition of an exact ``remaining``.
+        """Return this attempt, on condition that ``remaining`` is unchanged.
 
         DynamoDB refuses it if ``remaining`` has changed since the balance was
         read.
@@ -90,11 +94,11 @@ class Attempt(NamedTuple):
 def prepare(
     meter: Meter, taking: Taking, balance: Balance | None, *, is_exact: bool
 ) -> Attempt:
-    """Release what has expired, and return the next attempt.
+    """Release what has expired, and return the next attempt to take units.
 
-    Without ``balance``, DynamoDB refuses the write if a hold has expired
-    or if it crosses a threshold. With ``is_exact``, an event to the seller
-    must show the quota exactly as it is after the write.
+    ``taking`` says how many. Without ``balance``, DynamoDB refuses the write
+    if a hold has expired or if it crosses a threshold. With ``is_exact``, an
+    event to the seller must show the quota exactly as it is after the write.
     """
     now = meter.books.clock()
     if balance and balance.lots_exact and taking.into == "held":
@@ -126,11 +130,10 @@ def prepare(
 
 
 def _as_seen(balance: Balance) -> tuple[Must, ...]:
-    """Return the conditions for an event to show exact figures.
+    """Return the conditions for an event to show the quota exactly.
 
-    Without them, in later attempts, the figures that the event shows may
-    be slightly old. The same threshold is crossed all the same, and only
-    once.
+    Without them, in later attempts, the figures that the event shows may be
+    slightly old. The same threshold is crossed all the same, and only once.
     """
     return (
         exactly("remaining", balance.remaining),

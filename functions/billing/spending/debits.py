@@ -84,12 +84,12 @@ def debit(
 ) -> Debit:
     """Debit ``units``, or raise ``quota_exhausted`` and debit nothing.
 
-    Usually this is one conditional write. A transaction is needed if a
-    hold has expired, because it must be released too, and if the debit
-    crosses a threshold (an event to the seller, an automatic top-up). If
-    the balance that this process remembers is stale, DynamoDB refuses the
-    first write, and the debit is tried again with the balance that is
-    stored.
+    ``key`` is the API key for which the units are counted. Usually this is one
+    conditional write. A transaction is needed if a hold has expired, because
+    it must be released too, and if the debit crosses a threshold (an event to
+    the seller, an automatic top-up). If the balance that this process
+    remembers is stale, DynamoDB refuses the first write, and the debit is
+    tried again with the balance that is stored.
     """
     taking = Taking(user_id, units, "used", key)
     balance = recall(user_id)
@@ -139,8 +139,9 @@ def debit_once(
     """Debit once for an idempotency key, and return the answer.
 
     ``key`` is the caller's idempotency key, and ``scope`` identifies the
-    caller. A repeat gets the first answer again. The same idempotency key
-    with another body raises ``idempotency_conflict``.
+    caller. A repeat gets the first answer again. The same idempotency key with
+    another body raises ``idempotency_conflict``. ``api_key`` is the API key
+    for which the units are counted.
     """
     row = (f"debit#{digest(scope, key)}", "debit")
     of_key = (api_key.key_id,) if api_key else ()
@@ -173,13 +174,14 @@ def _commit_once(
 
     All or nothing::
 
-        0    user, quota     remaining -= units    if the units are there
-                             used += units
-        1    debit#, debit   answer, body, ttl     if the key is new
-        2..  other rows of the attempt: see Attempt.beside
+                 key            writes               if
+            0    user, quota    remaining -= units   the units are there
+                                used += units
+            1    debit#, debit  answer, body, ttl    the key is new
+            2..  other rows of the attempt: see Attempt.beside
 
-    ``key`` above is the idempotency key. Raises _KeyUsedError if it was
-    used before.
+    ``key`` in the last column is the idempotency key. Raises _KeyUsedError if
+    it was used before.
     """
     kept = {
         "answer": members(answer),

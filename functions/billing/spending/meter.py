@@ -1,4 +1,7 @@
-"""Defines the Meter: the Books, and the URL at which units are sold."""
+"""Defines the Meter, which debits and holds need.
+
+It has the Books, and the URL at which units are sold.
+"""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Defines the units to take from an account, and the conditional write.
+"""Builds the conditional write that takes units from an account.
 
 A write that crosses no threshold is a single one, and its condition says that
 it crosses none. Thresholds are the number of units for ``quota.low`` and the
@@ -27,7 +27,7 @@ Into = Literal["used", "held"]
 
 @dataclass(frozen=True, slots=True)
 class Taking:
-    """The units to take from an account, with conditions of the write.
+    """How many units to take from an account, and on which conditions.
 
     All that a feature requires of a debit or hold is a condition or an
     addition here, so that a plain debit stays one write.
@@ -64,7 +64,7 @@ class Taking:
         is_exact: bool,
         stored: Balance | None = None,
     ) -> "Taking":
-        """Return this taking with the units that can be taken.
+        """Return a Taking of the units that this balance allows.
 
         ``balance`` says what is left, and whether the API key has a limit.
         With ``is_exact``, taking fewer units than asked for requires that what
@@ -123,7 +123,7 @@ def take(taking: Taking, now: datetime) -> Write:
 
 
 def day_has_begun(now: datetime) -> Must:
-    """Return the condition that the last day's use is booked already.
+    """Return the condition that the use of earlier days is booked already.
 
     Then ``used`` grows only by the use of today.
     """

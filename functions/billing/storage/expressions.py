@@ -108,8 +108,9 @@ def _shape(
 ) -> _Shape:
     """Return the expressions for writes of this form, built by pynamodb.
 
-    Attributes and values are numbers here, so that each form is built once
-    and then cached.
+    The arguments say which attributes have a condition, are set, removed,
+    added to or derived from others. Attributes and values are numbers here, so
+    that each form is built once and then cached.
     """
     names: dict[str, str] = {}
     values: dict[str, Any] = {}

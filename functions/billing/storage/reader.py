@@ -1,7 +1,6 @@
 """Reads items from DynamoDB: one, or page by page.
 
-Pages are of one partition, of the items with a mark in an index, or of a whole
-table.
+Pages are of one partition, of a sparse index, or of a whole table.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +30,10 @@ class Reader(Connection):
     """Reads items of all tables."""
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
-        """Return one item, or None, from a strongly consistent read."""
+        """Return one item, or None if there is none.
+
+        The read is strongly consistent.
+        """
         request = {
             "TableName": self._tables[table],
             "Key": key_of(table, key),
@@ -77,9 +79,9 @@ class Reader(Connection):
     ) -> Page:
         """Return one page of holds or lots that may have expired.
 
-        They are of all users. ``mark`` is the value that their attribute
-        ``open`` has. The index is eventually consistent, so callers must check
-        each row before they act on it.
+        They are of all users. ``mark`` is a value of their attribute ``open``,
+        by which an index lists them. The index is eventually consistent, so
+        callers must check each row before they act on it.
         """
         rest = ("expires_at", "<=", now_epoch)
         return self._marked(
@@ -89,18 +91,19 @@ class Reader(Connection):
     def due_notices(self, now_epoch: int, after: Item | None = None) -> Page:
         """Return one page of keys of events to the seller that must be sent.
 
-        They are due, and of all users. The index is eventually consistent, so
-        callers must check each row.
+        The time of their next try has come, and they are of all users. The
+        index is eventually consistent, so callers must check each row.
         """
         return self._marked(
             "notices", "due_notices", "due", ("due_at", "<=", now_epoch), after
         )
 
     def due_top_ups(self, now_epoch: int, after: Item | None = None) -> Page:
-        """Return one page of keys of top-up agreements that are due.
+        """Return one page of keys of automatic top-ups that must be run.
 
-        They must be looked at, and are of all users. The index is eventually
-        consistent, so callers must check each row.
+        They are rows of customers' agreements, of all users, whose time has
+        come. The index is eventually consistent, so callers must check each
+        row.
         """
         return self._marked(
             "quotas",
@@ -132,7 +135,7 @@ class Reader(Connection):
         *,
         marked: str = "",
     ) -> Page:
-        """Return one page of the items that carry a mark, from a sparse index.
+        """Return one page of the items of a sparse index.
 
         The index has only items with the attribute ``mark``. Its value must be
         ``marked``, or the attribute's own name if ``marked`` is empty.

@@ -46,7 +46,10 @@ class NoResultError(Exception):
     """
 
     def __init__(self, why: str, *, is_unknown: bool) -> None:
-        """``why`` becomes a part of the error's message."""
+        """``why`` becomes a part of the error's message.
+
+        ``is_unknown`` says that the request may have been carried out.
+        """
         super().__init__(why)
         self.is_unknown = is_unknown
 
@@ -91,5 +94,8 @@ def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:
 
 
 def _old_item(refusal: Mapping[str, Any]) -> Item | None:
-    """Return the stored item for which the condition failed, or None."""
+    """Return the stored item for which the condition failed.
+
+    Returns None if there was no such item.
+    """
     return decode(refusal["Item"]) if refusal.get("Item") else None

@@ -64,7 +64,10 @@ class Gateway(Connection):
     def session_of_intent(
         self, payment_intent: str
     ) -> Mapping[str, Any] | None:
-        """Return the session that a payment intent belongs to, or None."""
+        """Return the Checkout Session that a payment intent belongs to.
+
+        Returns None if no session made the intent.
+        """
         params: Any = {"payment_intent": payment_intent, "limit": 1}
         page = self.ask(lambda client: client.v1.checkout.sessions.list(params))
         return page["data"][0] if page["data"] else None
@@ -95,8 +98,9 @@ class Gateway(Connection):
         return self.session(funding_id)
 
     def receipt_url(self, payment_intent: str) -> str | None:
-        """Return the address of Stripe's page with the receipt, or None.
+        """Return the address of Stripe's page with the receipt.
 
+        Returns None if the payment intent has no charge yet.
         https://docs.stripe.com/api/charges/object#charge_object-receipt_url
         """
         expanded: Any = {"expand": ["latest_charge"]}

@@ -1,4 +1,4 @@
-"""Reads disputes into facts."""
+"""Parses Stripe's disputes into facts, from events and from the API."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -28,12 +28,12 @@ CLOSED: Final = ("won", "lost", "warning_closed", "prevented")
 def dispute_fact(
     dispute: Mapping[str, Any], origin: Mapping[str, Any], *, formal: bool
 ) -> DisputeFact | Ignored:
-    """Return the fact in a dispute object, from an event or from the API.
+    """Parse a dispute from an event or from Stripe's API.
 
-    ``formal`` is true for the event ``charge.dispute.created`` and for an
-    answer of the API. Only with ``formal`` may the fact open the dispute
-    in our books. Returns Ignored if the dispute names no payment or cannot
-    be read.
+    ``origin`` has the fact's id, type and time. ``formal`` is true for the
+    event ``charge.dispute.created`` and for an answer of the API. Only then
+    may the fact open the dispute in our books. Returns Ignored if the dispute
+    names no payment or cannot be read.
     """
     try:
         found_by = leading_ids(dispute)
@@ -65,7 +65,11 @@ def dispute_fact(
 def dispute_event(
     dispute: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
 ) -> Fact | Ignored:
-    """Return the fact in a dispute's event, or Ignored."""
+    """Parse the dispute in an event into a DisputeFact.
+
+    Returns Ignored if it names no payment or cannot be read. ``origin`` has
+    the event's id, type and time.
+    """
     del ours
     return dispute_fact(
         dispute, origin, formal=origin["type"] == "charge.dispute.created"

@@ -1,6 +1,7 @@
 """Parses Stripe's events into facts, or ignores them with a reason.
 
-It knows Stripe's objects, and none of our records: https://docs.stripe.com/api/events/types.
+It does not look at our records. https://docs.stripe.com/api/events/types lists
+the events.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,9 +32,10 @@ SUBSCRIBED: Final = (
 
 
 def parse(event: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
-    """Return the fact in an event with a valid signature, or Ignored.
+    """Parse a Stripe event whose signature was valid into a fact.
 
-    A malformed event is Ignored too. Raises only the errors of reading our
+    Returns Ignored if the event is malformed, is not ours, or is of a type
+    that the product does not act on. Raises only the errors of reading our
     deployment's id.
     """
     kind = event.get("type")

@@ -52,10 +52,11 @@ def is_automatic(intent: Mapping[str, Any]) -> bool:
 def intent_fact(
     intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
 ) -> SessionFact | Ignored:
-    """Return the fact in an automatic charge's intent, or Ignored.
+    """Parse an automatic charge's payment intent into a SessionFact.
 
-    ``intent`` comes from an event or from the API. It is Ignored if it
-    belongs to a checkout, is not ours, or is still open.
+    ``intent`` comes from an event or from the API, and ``origin`` has the
+    fact's id, type and time. Returns Ignored if the intent belongs to a
+    checkout, is not ours, is still open or cannot be read.
     """
     claims = claims_in(intent, ours)
     if isinstance(claims, Ignored):
@@ -85,10 +86,10 @@ def intent_fact(
 def declined_fact(
     intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
 ) -> DeclinedFact | Ignored:
-    """Return the fact in an intent whose last attempt was declined.
+    """Parse a payment intent whose last attempt was declined.
 
-    The intent is a checkout's or an automatic charge's. Returns Ignored if
-    it is not ours.
+    The intent is a checkout's or an automatic charge's. Returns Ignored if it
+    is not ours. ``origin`` has the event's id, type and time.
     """
     claims = claims_in(intent, ours)
     if isinstance(claims, Ignored):

@@ -1,7 +1,8 @@
-"""Builds facts from answers of Stripe's API, equal to the facts of events.
+"""Parses answers of Stripe's API into facts, equal to the facts of events.
 
-Payment confirmation, retries and reconciliation use these functions.
-``source`` names which of them asked.
+A fact is what Stripe says about a payment. Payment confirmation, retries and
+reconciliation use these functions. ``source`` names which of them asked: it is
+the fact's type, and the start of its id.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,10 +26,11 @@ https://docs.stripe.com/payments/paymentintents/lifecycle
 def purchase(
     found: Mapping[str, Any], source: str, ours: Ours
 ) -> SessionFact | Ignored:
-    """Return the fact in a Checkout Session or payment intent, or Ignored.
+    """Parse a Checkout Session or payment intent from Stripe's API.
 
-    A payment intent is read only for an automatic charge, which has no
-    session.
+    Returns Ignored if it is not ours, cannot be read or is still open. A
+    payment intent is read only for an automatic charge, which has no session.
+    ``source`` names the caller, for example ``reconcile``.
     """
     if found.get("object") == "payment_intent":
         return intents.intent_fact(found, _origin(found, source), ours)
@@ -38,10 +40,11 @@ def purchase(
 def session(
     found: Mapping[str, Any], source: str, ours: Ours
 ) -> SessionFact | Ignored:
-    """Return the fact in a Checkout Session from the API, or Ignored.
+    """Parse a Checkout Session from Stripe's API into a SessionFact.
 
-    A failed delayed payment is recognised only if ``payment_intent`` is
-    expanded in the session.
+    Returns Ignored if it is not ours, cannot be read or is still open. A
+    failed delayed payment is recognised only if ``payment_intent`` is expanded
+    in the session. ``source`` names the caller, for example ``confirm``.
     """
     kind = _kind(found)
     if kind is None:
@@ -76,8 +79,9 @@ def refunds(
     found: Iterable[Mapping[str, Any]],
     source: str,
 ) -> RefundsFact:
-    """Return one fact for all refunds of one payment intent.
+    """Parse all refunds of one payment intent into one RefundsFact.
 
+    ``source`` names the caller, for example ``reconcile``.
     https://docs.stripe.com/api/refunds/object#refund_object-status
     """
     rows = list(found)
@@ -95,7 +99,11 @@ def refunds(
 
 
 def dispute(found: Mapping[str, Any], source: str) -> DisputeFact | Ignored:
-    """Return the fact in a dispute object from the API, or Ignored."""
+    """Parse a dispute from Stripe's API into a DisputeFact.
+
+    Returns Ignored if it names no payment or cannot be read. ``source`` names
+    the caller, for example ``reconcile``.
+    """
     return dispute_fact(found, _origin(found, source), formal=True)
 
 

@@ -1,4 +1,4 @@
-"""Tells what Stripe's answers mean: an object, or the error for what is refused."""
+"""Turns Stripe's answers into plain dicts, and its errors into exceptions."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Reads refunds, and charges with their refunds, into facts."""
+"""Parses refunds, and charges with their refunds, into facts."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -28,11 +28,12 @@ https://docs.stripe.com/api/refunds/object#refund_object-status
 def charge_refunded(
     charge: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
 ) -> Fact | Ignored:
-    """Return the fact in a charge that has refunds, or Ignored.
+    """Parse a charge that has refunds into a RefundsFact.
 
-    A charge has its payment intent's metadata, but a seller can edit it.
-    So a charge without our metadata still counts as ours if we have a
-    record of its payment.
+    Returns Ignored if it is another deployment's or has no payment intent. A
+    charge has its payment intent's metadata, but a seller can edit it. So a
+    charge without our metadata still counts as ours if we have a record of its
+    payment. ``origin`` has the event's id, type and time.
     https://support.stripe.com/questions/how-metadata-works-with-related-objects
     """
     claims = claims_in(charge, ours)
@@ -56,9 +57,9 @@ def charge_refunded(
 
 
 def _listed_refunds(charge: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the refunds that the charge itself lists, or [].
+    """Return the refunds that the charge itself lists.
 
-    Only API versions before 2022-11-15 list them.
+    The result is [] for an API version since 2022-11-15, which lists none.
     https://docs.stripe.com/changelog/2022-11-15/deprecates-charges-auto-expand
     """
     listed = charge.get("refunds")
@@ -71,7 +72,11 @@ def _listed_refunds(charge: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def refund_event(
     refund: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
 ) -> Fact | Ignored:
-    """Return the fact in a refund's event, or Ignored."""
+    """Parse the refund in an event into a RefundsFact.
+
+    Returns Ignored if its status is unknown or if it names no payment.
+    ``origin`` has the event's id, type and time.
+    """
     del ours
     standing, failed = refunds_by_id([refund])
     if not standing and not failed:
@@ -108,7 +113,7 @@ def refunds_by_id(
 
 
 def _proof(claims: Mapping[str, Any] | Ignored) -> dict[str, Any]:
-    """Return the fields of a fact that show whose charge it is.
+    """Return the fields of a RefundsFact that show whose charge it is.
 
     They are payment_id, user_id and ``needs_record`` from our metadata.
     Without our metadata they are ``{"needs_record": True}``: the charge is

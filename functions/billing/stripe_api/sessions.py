@@ -1,4 +1,4 @@
-"""Reads Checkout Sessions into facts."""
+"""Parses Checkout Sessions into facts, from events and from the API."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -23,7 +23,11 @@ def session_fact(
     origin: Mapping[str, Any],
     ours: Ours,
 ) -> SessionFact | Ignored:
-    """Return the fact in a Checkout Session object, from an event or from the API."""
+    """Parse a Checkout Session from an event or from Stripe's API.
+
+    ``kind`` says what happened to it, and ``origin`` has the fact's id, type
+    and time. Returns Ignored if the session is not ours or cannot be read.
+    """
     if session.get("mode") != "payment":
         return Ignored("not_ours")
     claims = claims_in(session, ours)
@@ -49,7 +53,11 @@ def session_fact(
 def session_event(
     session: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
 ) -> Fact | Ignored:
-    """Return the fact in a session's event, or Ignored."""
+    """Parse the Checkout Session in an event into a SessionFact.
+
+    Returns Ignored if it is not ours or cannot be read. ``origin`` has the
+    event's id, type and time.
+    """
     kind = SESSION_EVENTS[origin["type"]]
     status = session.get("payment_status")
     if (

@@ -1,8 +1,8 @@
 """Defines a customer's agreement to automatic top-ups.
 
 The agreement is one row, ``quotas (user, "top_up")``, and has the open charge,
-if any. Each write is on the condition that the row's version has not changed
-since it was read.
+if any. Each write of it is on the condition that the row's version has not
+changed since it was read.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ from billing.storage.writes import Must, Write, absent, equals
 from billing.top_up.charge import CARD_SECONDS, Charge, Reason
 
 MARK: Final = "open"
-"""The attribute that puts a row into the index of due rows. Its value is
-TOP_UP.
+"""The attribute that puts an agreement's row into the index of rows that the
+sweep of each minute must look at. Its value is TOP_UP.
 """
 DUE: Final = "expires_at"
-"""When the sweep must look at the row, in epoch seconds: the range key of the
-index of due rows.
+"""When the sweep of each minute must look at an agreement's row, in epoch
+seconds. It is the range key of the sweep's index.
 """
 MAX_PER_MONTH: Final = 30
 """The highest number of charges per month that a customer can agree to."""
@@ -96,12 +96,17 @@ class Agreement:
     """
     charge: Charge | None = None
     due: int = 0
-    """When the sweep must look at the row, in epoch seconds. 0 means never."""
+    """When the sweep of each minute must look at the agreement, in epoch
+    seconds. 0 means never.
+    """
     version: int = 0
 
     @property
     def charges(self) -> bool:
-        """Return whether a charge may be opened: switched on, not paused."""
+        """Return whether a charge may be opened.
+
+        It may if automatic top-ups are switched on and not paused.
+        """
         return self.on and not self.paused
 
     def used_in(self, month: str) -> int:
@@ -236,9 +241,10 @@ def pin(seen: Agreement) -> Write:
 def watch(agreement: Agreement) -> Write:
     """Return the write that sets or removes the balance's ``top_up_at``.
 
-    Each debit compares with it, to see whether it takes the account below
-    ``when_below``. It is set while the agreement is switched on, also
-    during a pause: the debit then reads the agreement.
+    Each debit compares ``remaining`` with it, to see whether the debit takes
+    the account below the agreed threshold (``when_below``). It is set while
+    the agreement is switched on, also during a pause: the debit then reads the
+    agreement.
     """
     key = (agreement.user_id, "quota")
     if agreement.on:

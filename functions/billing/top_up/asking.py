@@ -71,7 +71,7 @@ class Cards(Protocol):
     def intents_of(
         self, customer: str, since: int
     ) -> Iterator[Mapping[str, Any]]:
-        """Yield a customer's payment intents."""
+        """Yield a customer's payment intents created since an epoch second."""
 
     def is_of_mode(self, *, livemode: bool) -> bool:
         """Return whether Stripe's secret key is of this mode, live or test."""
@@ -79,10 +79,11 @@ class Cards(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Stripe's answer about a charge, and the fact to settle, if any.
+    """What Stripe says about an automatic charge.
 
-    ``answer`` is for the state machine in charge.py, ``fact`` is for
-    settlement.
+    ``answer`` is for the state machine in charge.py. ``fact`` is what
+    settlement must record (a parsed payment intent or decline), or None if
+    there is nothing to record.
     """
 
     answer: Answer
@@ -127,9 +128,10 @@ class Asker:
     def _known(
         self, payment: Payment, charge: Charge
     ) -> Mapping[str, Any] | None:
-        """Return the intent that an earlier attempt has made, or None.
+        """Return the payment intent that an earlier attempt has made.
 
-        Then no second intent is created for this charge.
+        Returns None if there is none, or if the charge has its id already.
+        With the result, no second intent is created for this charge.
         """
         if not charge.attempt or charge.intent:
             return None
@@ -211,8 +213,9 @@ class Asker:
     def _may_be_older(self, charge: Charge, word: Word, now: int) -> bool:
         """Return whether a decline may be of an earlier attempt.
 
-        That is possible if this attempt repeats an intent and is still under
-        way.
+        That is possible if this attempt confirms the intent of an earlier one
+        again, and its request may still be under way. ``word`` is what Stripe
+        says about the intent.
         """
         is_young = now - charge.asked_at < KEY_SECONDS
         is_again = charge.attempt > 0 and charge.state == "asked"

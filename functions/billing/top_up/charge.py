@@ -87,12 +87,12 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The next step: store the attempt, then send its request."""
+    """The next step of a charge: store the attempt, then send its request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """The next step: send the same request to Stripe again.
+    """The next step of a charge: send the same request to Stripe again.
 
     It has the same idempotency key.
     """
@@ -100,16 +100,16 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The next step: ask Stripe for the outcome, without a new request.
+    """The next step of a charge: ask Stripe for the outcome.
 
-    Stripe may no longer know the idempotency key, so a repeated request
-    could charge twice.
+    No request to charge is sent. Stripe may no longer know the idempotency
+    key, so a repeated request could charge twice.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The next step: do nothing before ``due``."""
+    """The next step of a charge: do nothing before the time ``due``."""
 
 
 Step = Begin | Send | Look | Wait
@@ -168,9 +168,9 @@ Answer = Succeeded | Processing | Declined | Refused | Unknown | NotMade
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The charge is over. ``reason`` says why it failed.
+    """The automatic charge is over.
 
-    It is "" if the charge succeeded.
+    ``reason`` says why it failed. It is "" if the charge succeeded.
     """
 
     reason: Reason | Literal[""] = ""
@@ -210,8 +210,8 @@ def begin(charge: Charge, card: str, customer: str, now: int) -> Charge:
 def put_off(charge: Charge, now: int) -> Charge:
     """Return the charge with a later ``due``. Store it, then ask Stripe.
 
-    A concurrent process then leaves the charge alone. If this process
-    crashes, another one continues at ``due``.
+    ``due`` is the time of its next step. A concurrent process then leaves the
+    charge alone. If this process crashes, another one continues at ``due``.
     """
     known_for = now - charge.asked_at
     pause = min(max(known_for, ASK_AGAIN_FIRST), ASK_AGAIN_LAST)

@@ -1,6 +1,6 @@
-"""Closes a charge, and writes changes of an agreement with their events.
+"""Closes an automatic charge, and writes changes of a customer's agreement.
 
-The events go to the seller.
+With each change, it writes the events to the seller that the change causes.
 """
 
 from collections.abc import Iterator
@@ -31,9 +31,9 @@ def close(
 ) -> Agreement:
     """Close the open charge, and return the agreement after that.
 
-    ``reason`` is why it failed, or "" if it succeeded. ``is_called_off``
-    is true if Stripe was never asked for this attempt, because the charge
-    is not wanted any more.
+    ``reason`` is why the charge failed, or "" if it succeeded.
+    ``is_called_off`` is true if Stripe was never asked for this attempt,
+    because the charge is not wanted any more.
     """
     charge, now = agreement.charge, books.clock()
     assert charge is not None  # noqa: S101 - the caller's own branch
@@ -76,16 +76,21 @@ def _payment_failed(payment: Payment, charge: Charge, code: str) -> Write:
 def commit(
     books: Books, before: Agreement, after: Agreement, writes: tuple[Write, ...]
 ) -> None:
-    """Write a change of an agreement, and the events that it causes."""
+    """Write a change of an agreement, and the events that it causes.
+
+    The events go to the seller. ``writes`` are further writes of the same
+    transaction.
+    """
     books.store.commit(*writes, *_events(books, before, after))
 
 
 def _events(
     books: Books, before: Agreement, after: Agreement
 ) -> Iterator[Write]:
-    """Yield the rows of ``top_up.failed`` and ``top_up.off``: the one place where they go out.
+    """Yield the writes of the events ``top_up.failed`` and ``top_up.off``.
 
-    A dispute or refund tells its own (billing.settlement.automatic).
+    They are sent to the seller only from here, except that a dispute or refund
+    sends its own ``top_up.off`` (billing.settlement.automatic).
     """
     notices = tuple(told_by(before, after))
     if not notices or not books.telling.is_on:

@@ -46,7 +46,7 @@ class Terms:
 
 
 def show(books: Books, user_id: str) -> dict[str, Any]:
-    """Return the agreement as ``GET /quota/auto-top-up`` shows it.
+    """Return the agreement to automatic top-ups as the API shows it.
 
     It is shown as off if the customer has never agreed.
     """
@@ -58,9 +58,9 @@ def agree(
 ) -> dict[str, Any]:
     """Switch automatic top-ups on, and return the agreement.
 
-    It is returned as the API shows it. To agree again ends a pause. The
-    newest saved card will be charged. The number of charges in this month
-    is kept. The agreement is due at once, so that the next run charges an
+    It is returned as the API shows it. To agree again ends a pause. The newest
+    saved card will be charged. The number of charges in this month is kept.
+    The sweep looks at the agreement at once, so that the next run charges an
     account that is below the threshold already. Raises ``no_saved_card``
     without a saved card.
     """
@@ -92,11 +92,12 @@ def agree(
 
 
 def _at_once(before: Agreement, now: int, agreed: Agreement) -> Agreement:
-    """Return the agreement ``agreed``, due now.
+    """Return the agreement ``agreed``, so that the sweep looks at it now.
 
-    An open charge keeps its time, because otherwise a repeated PUT would
+    ``before`` is the agreement until now. If it has an open charge, the charge
+    keeps the time of its next step, because otherwise a repeated PUT would
     repeat the attempt on a card that was declined. With another card or
-    another plan, the charge is due now too.
+    another plan, that step is due now too.
     """
     charge = before.charge
     if charge is None:
@@ -144,8 +145,9 @@ def _change(
 
     Returns the new agreement as the API shows it. All or nothing::
 
-        0    user, top_up    the agreement               if unchanged
-        1    user, quota     sets or removes top_up_at
+               key           writes                      if
+            0  user, top_up  the agreement               unchanged
+            1  user, quota   sets or removes top_up_at
     """
     for _ in books.store.deadline.attempts():
         before = read(books, user_id)

@@ -1,4 +1,8 @@
-"""Opens a charge in the write that takes an account below ``when_below``."""
+"""Opens an automatic charge in the write that makes it necessary.
+
+That is the write that takes an account below ``when_below``, the threshold in
+the customer's agreement.
+"""
 
 from datetime import datetime
 
@@ -24,10 +28,11 @@ class AutomaticCharges:
     def open(self, store: Store, user_id: str, now: datetime) -> Opened:
         """Return the rows that open a charge, and the events that it causes.
 
-        It reads the agreement, and nothing else. If no charge may be opened,
-        it returns a write that is refused if the agreement has changed: the
-        customer may be agreeing again at this moment, and otherwise nothing
-        would notice that the account is below ``when_below``.
+        It reads the customer's agreement, and nothing else. If no charge may
+        be opened, it returns a write that is refused if the agreement has
+        changed: the customer may be agreeing again at this moment, and
+        otherwise nothing would notice that the account is below
+        ``when_below``, the agreed threshold.
         """
         found = store.get(*agreements.row(user_id))
         seen = Agreement.from_item(user_id, found)

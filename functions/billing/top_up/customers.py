@@ -70,9 +70,10 @@ def _create(
 ) -> str:
     """Create a customer object at Stripe, and return its id.
 
-    After a 5xx answer, which Stripe would replay, it is tried once more
-    with another idempotency key. If the first attempt has created one
-    after all, that one has no card and costs nothing.
+    ``generation`` counts those that were created for the user before. After a
+    5xx answer, which Stripe would replay, it is tried once more with another
+    idempotency key. If the first attempt has created one after all, that one
+    has no card and costs nothing.
     """
     deployment = books.ours.deployment.id()
     told = {"user_id": user_id, "deployment": deployment}

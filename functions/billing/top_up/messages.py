@@ -26,7 +26,7 @@ def _client() -> Any:
 
 
 def hurry(queue_url: str, user_id: str) -> bool:
-    """Send a message that asks to run this account now.
+    """Send a message that asks to run an account's automatic charge now.
 
     Returns False if it could not be sent. The next sweep then finds the
     account.

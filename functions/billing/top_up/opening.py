@@ -1,9 +1,9 @@
 """Opens an automatic charge: builds the rows for the write that needs it.
 
-That is the write that takes the account below ``when_below``. The payment's
-row is stored before Stripe is asked, and an account has at most one open
-charge: the conditions of the transaction ensure both. These functions read no
-clock and make no outside call.
+That is the write that takes the account below ``when_below``, the threshold in
+the customer's agreement. The payment's row is stored before Stripe is asked,
+and an account has at most one open charge: the conditions of the transaction
+ensure both. These functions read no clock and make no outside call.
 """
 
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ not enough.
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The writes that open a charge, and the agreement after them.
+    """The writes that open an automatic charge, and the agreement after them.
 
     ``charge`` is None if no charge is opened. There may be writes all the
     same.
@@ -47,9 +47,10 @@ class Opening:
 def opening(agreement: Agreement, plan: Plan | None, now: datetime) -> Opening:
     """Return the writes for an account that is below ``when_below``.
 
-    ``plan`` is the plan for sale with the agreed plan's id, or None.
-    DynamoDB refuses the writes if the agreement has changed since it was
-    read: then decide again with the new agreement.
+    That is the threshold in the customer's agreement. ``plan`` is the plan for
+    sale with the agreed plan's id, or None. DynamoDB refuses the writes if the
+    agreement has changed since it was read: then decide again with the new
+    agreement.
     """
     if not agreement.charges or agreement.charge:
         return _at_rest(agreement)
@@ -72,8 +73,9 @@ def opening(agreement: Agreement, plan: Plan | None, now: datetime) -> Opening:
 def _below_the_cap(agreement: Agreement, used: int) -> tuple[Must, ...]:
     """Return the condition that the month's limit is not reached.
 
-    The condition on the agreement's version ensures it already; this one
-    states it too.
+    The limit is the agreed number of charges in a month, and ``used`` how many
+    were opened. The condition on the agreement's version ensures it already;
+    this one states it too.
     """
     if not used:
         return ()
@@ -102,8 +104,8 @@ def _payment(agreement: Agreement, charge: Charge, now: datetime) -> Write:
 def _at_rest(agreement: Agreement) -> Opening:
     """Return an opening without a charge.
 
-    If a charge is open already, the agreement stays as it is. Otherwise
-    its row leaves the index of due rows.
+    If a charge is open already, the agreement stays as it is. Otherwise the
+    sweep no longer looks at the agreement's row.
     """
     if agreement.charge or not agreement.due:
         return Opening(agreement, None, ())
@@ -114,18 +116,19 @@ def _at_rest(agreement: Agreement) -> Opening:
 def _switched_off(agreement: Agreement, reason: Reason) -> Opening:
     """Return an opening without a charge, with the agreement switched off.
 
-    The plan's price or units are no longer those that the customer agreed
-    to.
+    The plan's price or units are no longer those that the customer agreed to.
+    ``reason`` says which.
     """
     after = replace(paused(agreement, reason), due=0)
     return Opening(after, None, (change(agreement, after, exists("version")),))
 
 
 def _until_next_month(agreement: Agreement, now: datetime) -> Opening:
-    """Return an opening without a charge, due again next month.
+    """Return an opening without a charge, to be looked at next month.
 
-    The month's limit is reached. The agreement must be due then, because
-    an account without units has no further debit that could open a charge.
+    The month's limit of charges is reached. The sweep must look at the
+    agreement next month, because an account without units has no further debit
+    that could open a charge.
     """
     due = epoch(month_after(now))
     if agreement.due == due:

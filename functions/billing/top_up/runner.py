@@ -1,7 +1,8 @@
 """Runs one account's automatic charge: opens it, asks Stripe, stores results.
 
-DynamoDB refuses each write if the agreement has changed since it was read.
-Then a concurrent process was faster, so the runner reads and decides again.
+DynamoDB refuses each write if the customer's agreement has changed since it
+was read. Then a concurrent process was faster, so the runner reads and decides
+again.
 """
 
 from collections.abc import Callable
@@ -43,11 +44,11 @@ request was refused.
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a run needs.
+    """What a run of one account's automatic charge needs.
 
-    ``find_lost(user_id, customer)`` settles charges that were made before
-    but are missing in our records after a restore. It returns whether it
-    found any.
+    ``find_lost(user_id, customer)`` settles charges that were made before but
+    are missing in our records after a restore. It returns whether it found
+    any.
     """
 
     books: Books
@@ -57,14 +58,17 @@ class Job:
 
 
 def read(books: Books, user_id: str) -> Agreement:
-    """Return a customer's stored agreement."""
+    """Return a customer's stored agreement to automatic top-ups."""
     return Agreement.from_item(
         user_id, books.store.get(*agreements.row(user_id))
     )
 
 
 def run(job: Job, user_id: str) -> Agreement:
-    """Take all due steps for one account, and return the agreement after them. Idempotent."""
+    """Take all due steps of one account's automatic charge. Idempotent.
+
+    Returns the customer's agreement after them.
+    """
     for _ in job.books.store.deadline.attempts():
         agreement = read(job.books, user_id)
         try:
@@ -79,10 +83,11 @@ def run(job: Job, user_id: str) -> Agreement:
 
 
 def _advance(job: Job, agreement: Agreement) -> Agreement | None:
-    """Take one step. Return the agreement, or None if more may be due.
+    """Take the next step of a charge.
 
-    After the customer has switched top-ups off, a request with unknown
-    outcome is not sent again: Stripe is only asked for the outcome.
+    Returns the agreement, or None if another step may follow at once. After
+    the customer has switched top-ups off, a request with unknown outcome is
+    not sent again: Stripe is only asked for the outcome.
     """
     charge = agreement.charge
     if charge is None:
@@ -108,10 +113,10 @@ def _advance(job: Job, agreement: Agreement) -> Agreement | None:
 
 
 def _open_if_low(job: Job, agreement: Agreement) -> Agreement | None:
-    """Open a charge if the account is below ``when_below``.
+    """Open a charge if the account is below the agreed ``when_below``.
 
-    Returns the agreement, or None if a charge was opened, so that its
-    first step is due.
+    Returns the agreement, or None if a charge was opened, so that its first
+    step follows at once.
     """
     books, now = job.books, job.books.clock()
     if epoch(now) < agreement.due:
@@ -130,11 +135,11 @@ def _open_if_low(job: Job, agreement: Agreement) -> Agreement | None:
 
 
 def _look_later(books: Books, agreement: Agreement) -> Agreement:
-    """Make the agreement due again later, and return it.
+    """Make the sweep look at the agreement again later, and return it.
 
-    The account counts as above ``when_below`` only because expired holds
-    count as released. The stored balance is below already, so no debit
-    will cross the threshold and open a charge.
+    The account counts as above ``when_below`` only because expired holds count
+    as released. The stored balance is below already, so no debit will cross
+    the threshold and open a charge.
     """
     after = replace(agreement, due=epoch(books.clock()) + BETWEEN_SECONDS)
     books.store.commit(change(agreement, after))
@@ -152,10 +157,10 @@ def _leave_index(books: Books, agreement: Agreement) -> Agreement:
 def _begin(
     job: Job, agreement: Agreement, payment: Payment | None
 ) -> Agreement | None:
-    """Store the next attempt, then send its request to Stripe.
+    """Store the next attempt of a charge, then send its request to Stripe.
 
-    Returns the agreement, or None if more may be due. The charge is closed
-    if it is no longer wanted or cannot be made.
+    Returns the agreement, or None if another step may follow at once. The
+    charge is closed if it is no longer wanted or cannot be made.
     """
     charge, books = agreement.charge, job.books
     assert charge is not None  # noqa: S101 - the caller's own branch
@@ -186,10 +191,10 @@ def _ask(
     payment: Payment | None,
     ask: Callable[[Payment, Charge, int], Word],
 ) -> Agreement | None:
-    """Make the charge due later, then call ``ask``, and record the answer.
+    """Put the charge off, then ask Stripe with ``ask``, and record the answer.
 
-    A concurrent process leaves the charge alone meanwhile. Returns the
-    agreement, or None if more may be due.
+    A concurrent process leaves a charge alone that is put off. Returns the
+    agreement, or None if another step may follow at once.
     """
     charge, now = agreement.charge, epoch(job.books.clock())
     assert charge is not None  # noqa: S101 - the caller's own branch
@@ -202,10 +207,11 @@ def _ask(
 
 
 def _record(job: Job, asked: Agreement, word: Word) -> Agreement | None:
-    """Settle Stripe's answer, then write the charge's new state.
+    """Settle what Stripe says of a charge, then write its new state.
 
-    Returns the agreement. The payment is settled first: if the process
-    crashes in between, the next run finds it settled.
+    ``word`` is what Stripe says, and ``asked`` the agreement with the attempt
+    that it is about. Returns the agreement. The payment is settled first: if
+    the process crashes in between, the next run finds it settled.
     """
     books, before = job.books, asked.charge
     assert before is not None  # noqa: S101 - the caller's own branch

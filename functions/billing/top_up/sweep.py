@@ -1,4 +1,4 @@
-"""Finds the agreements that are due, of all accounts, and runs each.
+"""Finds the accounts whose automatic charge is due, and runs each.
 
 A failure of one does not stop the others.
 """
@@ -21,8 +21,7 @@ STAYS_DUE: Final = (
     BillingError,
     StripeServerError,
 )
-"""After these errors the account stays due, and the next sweep runs it again.
-"""
+"""After these errors the next sweep runs the account's charge again."""
 Outcome = Literal["done", "failed"]
 Failed = Callable[[str, Exception], None]
 
@@ -33,10 +32,11 @@ def run_all(
     go_on: Callable[[], bool],
     failed: Failed = lambda *_: None,
 ) -> Counter[Outcome]:
-    """Run each of these accounts while ``go_on()`` is true.
+    """Run the automatic charge of each account while ``go_on()`` is true.
 
-    Returns how many were done and how many failed. ``failed`` is called
-    with the user and the error of each that failed; these stay due.
+    Returns how many were done and how many failed. ``failed`` is called with
+    the user and the error of each that failed. The next sweep runs these
+    again.
     """
     outcomes: Counter[Outcome] = Counter()
     for user_id in users:
@@ -53,7 +53,7 @@ def run_all(
 
 
 def due(books: Books) -> Iterator[str]:
-    """Yield the users whose agreements are due, the longest due first.
+    """Yield the users whose automatic charge is due, longest due first.
 
     At most PAGES_MAX pages are read.
     """

@@ -1,6 +1,7 @@
-"""Decides which events to the seller a change of an agreement causes.
+"""Decides which events a change of an automatic top-up agreement causes.
 
-These functions read no clock and make no outside call.
+The agreement is the customer's, and the events go to the seller. These
+functions read no clock and make no outside call.
 """
 
 from collections.abc import Iterator
@@ -12,9 +13,9 @@ from billing.top_up.agreement import Agreement
 def told_by(before: Agreement, after: Agreement) -> Iterator[Notice]:
     """Yield the events to the seller that a change of an agreement causes.
 
-    ``top_up.failed`` is for the first decline of a charge, ``top_up.off``
-    for charges that are paused. If the customer switches top-ups off, no
-    event is sent.
+    The agreement is a customer's to automatic top-ups. ``top_up.failed`` is
+    for the first decline of a charge, ``top_up.off`` for charges that are
+    paused. If the customer switches top-ups off, no event is sent.
     """
     charge = before.charge
     data = {

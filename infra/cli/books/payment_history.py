@@ -98,8 +98,8 @@ def _members(row: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
 def _difference(payment: Payment, fact: Fact | Ignored) -> str:
     """Return a sentence that says how the payment in the books differs from Stripe.
 
-    ``fact`` is the state at Stripe. The result is "" if settling it would change neither the
-    payment's status nor any units.
+    ``fact`` is the state at Stripe, or Ignored if it is still open, not ours or cannot be read.
+    The result is "" if settling it would change neither the payment's status nor any units.
     """
     if isinstance(fact, Ignored):
         if fact.reason == "still_open":

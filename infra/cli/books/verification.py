@@ -72,7 +72,10 @@ def examine(books: Books, segments: int, bar: Bar) -> Verdict:
 
 
 def read_all(books: Books, segments: int, bar: Bar, into: TallyFile) -> None:
-    """Read every table in concurrent segments. The readers add their tallies to one file."""
+    """Read every table in concurrent segments, and add up the rows of each account.
+
+    The sums (tallies) of all readers go into one file.
+    """
 
     def read(job: tuple[Table, int]) -> None:
         _segment(books, job[0], job[1], segments, bar, into)
@@ -84,7 +87,8 @@ def read_all(books: Books, segments: int, bar: Bar, into: TallyFile) -> None:
 def judged(books: Books, tallies: TallyFile, bar: Bar) -> tuple[list[dict[str, Any]], list[str]]:
     """Read again each account that did not balance in the first reading.
 
-    Returns the differences that remain, and the user ids of accounts that kept changing.
+    ``tallies`` has the accounts' sums of that reading. Returns the differences that remain, and
+    the user ids of accounts that kept changing.
     """
     findings: list[dict[str, Any]] = []
     busy: list[str] = []

@@ -1,1 +1,1 @@
-"""The checks of ``topup doctor``, one module a subject."""
+"""The checks of ``topup doctor``, which finds a stack's faults; one module for each subject."""

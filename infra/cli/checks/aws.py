@@ -16,7 +16,10 @@ ON: Final = ("ENABLED", "CREATING", "ENABLING", "UPDATING")
 
 
 def queues(patient: Patient) -> Iterator[Finding]:
-    """Check that the dead-letter queues are empty. They hold events that could not be parked."""
+    """Check that the dead-letter queues are empty.
+
+    They hold events that could be neither settled nor parked.
+    """
     found = patient.target.resources.get("ParkedDeadLetterQueue")
     if found is None:
         what = "the stack has no ParkedDeadLetterQueue"

@@ -1,4 +1,7 @@
-"""Checks the books: parked events, and the age of the last reconciliation."""
+"""Checks the books: parked events, and the age of the last reconciliation.
+
+A parked event is one from Stripe that is kept because it cannot be settled yet.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,8 +14,8 @@ from billing.reconciliation.job import LAST
 from infra.cli.checks.findings import NEW_SECONDS, Finding, Patient
 
 PARKED_SECONDS_MAX: Final = 3600
-"""The longest that an event may be parked. Recovery settles an event that only came too early
-sooner than that.
+"""The longest that an event that cannot be settled yet may be parked. One that only came ahead of
+its payment is settled sooner than that.
 """
 RECONCILED_SECONDS_MAX: Final = NEW_SECONDS
 """The greatest age of the last reconciliation. Reconciliation runs each hour, and a long one takes
@@ -21,7 +24,10 @@ several runs.
 
 
 def parked(patient: Patient) -> Iterator[Finding]:
-    """Check that no parked event waits for an operator or has been parked too long."""
+    """Check that no parked event waits for an operator or has been parked too long.
+
+    An event is parked if it cannot be settled yet.
+    """
     records = list(all_parked(patient.books))
     for_operator = Counter(row.kind for row in records if row.waits_for_operator)
     oldest = min((row.parked_epoch for row in records), default=0)

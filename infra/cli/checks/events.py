@@ -1,4 +1,4 @@
-"""Checks that events out arrive, by sending a ``ping``."""
+"""Checks that events reach the seller, by sending a ``ping``."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ TTL_SECONDS: Final = 86_400
 
 
 def events(patient: Patient) -> Iterator[Finding]:
-    """Check that events out are delivered: send a ``ping``, and yield the findings."""
+    """Check that events to the seller are delivered: send a ``ping``, and yield the findings."""
     settings = patient.target.settings
     if not settings.telling.is_on:
         yield Finding(CHECK, "ok", "off: neither NotifyUrl nor NotifyBus is set")

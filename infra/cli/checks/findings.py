@@ -1,4 +1,4 @@
-"""Defines the stack that the doctor examines, and the result of a check."""
+"""Defines the stack that ``topup doctor`` examines, and the result of a check."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
@@ -34,7 +34,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """The stack that the doctor examines, with its books and its Stripe account."""
+    """The stack that ``topup doctor`` examines, with its books and its Stripe account."""
 
     target: TargetStack
     books: Books

@@ -8,8 +8,8 @@ from infra.cli.checks.findings import Finding, Patient
 from infra.cli.restore.table_settings import ON, Table, differing, missing_indexes, recovery
 
 TTL_TABLES: Final = ("QuotasTable", "NoticesTable")
-"""The only tables with rows that may expire: replayed answers, closed holds, and events out that
-were delivered or are dead.
+"""The only tables with rows that may expire: answers kept for repeats, closed holds, and events to
+the seller that were delivered or are dead.
 """
 PITR: Final = "PointInTimeRecoveryEnabled=true"
 

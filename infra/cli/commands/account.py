@@ -75,7 +75,7 @@ def _cells(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> list[list[
 
 
 def _flat_agreement(agreement: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of the agreement for display.
+    """Return a copy of the agreement to automatic top-ups for display.
 
     In the copy the card and the open charge are one line of text each.
     """

@@ -1,4 +1,4 @@
-"""``topup events``: lists events out, shows one, and sends one again."""
+"""``topup events``: lists events to the seller, shows one, and sends one again."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal

@@ -74,11 +74,12 @@ def register(app: typer.Typer) -> None:
 def planned(
     target: TargetStack, sources: Mapping[str, str], second: datetime | None
 ) -> tuple[datetime, list[Restoration]]:
-    """Return the time of the restore, and a restoration for each table.
+    """Return the time of the restore, and a Restoration for each table.
 
-    ``second`` None means the latest time to which all tables can be restored. Raises OperatorError
-    unless every table can be restored to the time. A table whose restore has begun is not checked,
-    because AWS may no longer offer that time for it.
+    ``sources`` are the tables to restore, by logical id. ``second`` None means the latest time to
+    which all tables can be restored. Raises OperatorError unless every table can be restored to
+    the time. A table whose restore has begun is not checked, because AWS may no longer offer that
+    time for it.
     """
     client = target.client("dynamodb")
     if second is None:

@@ -21,7 +21,7 @@ from infra.deploy.choices import SUFFIX
 
 ORIGINAL: Final = "original"
 ALIAS: Final = "live"
-"""The alias of the functions in a stage with SnapStart: infra/deploy/snapstart.py."""
+"""The alias that the functions have if the stage uses SnapStart: infra/deploy/snapstart.py."""
 AFTERWARDS: Final = """\
 Stripe knows what was sold in between, and the tables do not. Next, run
 

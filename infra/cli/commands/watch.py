@@ -1,5 +1,6 @@
 """``topup watch``: shows the functions' metrics by minute, read from their logs.
 
+The metrics are in the log lines themselves:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
 
@@ -25,7 +26,7 @@ from infra.cli.target import TargetStack
 
 MINUTE_MS: Final = 60_000
 FINAL_AFTER_MINUTES: Final = 2
-"""Log lines arrive late, so a minute is read again until it is this old."""
+"""Log lines arrive late, so a minute's metrics are read again until the minute is this old."""
 READERS: Final = 8
 SHOWN: Final = (
     "settled",
@@ -41,8 +42,8 @@ SHOWN: Final = (
 )
 """The metrics of billing.telemetry that are shown, each under its own name."""
 TOLD: Final = ("events_delivered", "events_retried", "events_dead")
-"""The metrics of events out. They have their own table, which is shown only if any of them is above
-0.
+"""The metrics of events to the seller. They have their own table, which is shown only if any of
+them is above 0.
 """
 COUNTED: Final = (*SHOWN, *TOLD)
 Minutes = dict[int, Counter[str]]

@@ -94,7 +94,7 @@ def plan(
 
 
 def _best(ours: Sequence[Mapping[str, Any]], kept: Kept) -> Mapping[str, Any] | None:
-    """Return the endpoint to keep, or None.
+    """Return the webhook endpoint to keep, or None if none of ``ours`` can be kept.
 
     It must have our API version and a stored signing secret. An enabled one is preferred, then the
     newest.

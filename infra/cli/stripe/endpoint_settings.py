@@ -34,11 +34,11 @@ when the seller sets up Stripe's customer portal, and has no effect here.
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The settings that the endpoint should have.
+    """The settings that the stack's webhook endpoint should have at Stripe.
 
     ``url`` "" keeps the present address; a new endpoint gets the stack's own. ``other_urls`` are
-    further addresses of the function, the API's last. ``deployment`` is "" only in a dry run before
-    the deployment has an id.
+    further addresses of the function, the API's last. ``deployment`` is "" only in a dry run
+    before the deployment has an id.
     """
 
     stack: str

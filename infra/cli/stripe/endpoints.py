@@ -21,8 +21,8 @@ from infra.cli.stripe.stored_secrets import Kept
 RETRIED_SECONDS: Final = 3 * 86_400
 """Stripe stops retrying after this: https://docs.stripe.com/webhooks#automatic-retries"""
 MARGIN_SECONDS: Final = 5
-"""How long after a change of its subscription an endpoint counts as getting every event. Clocks are
-compared in whole seconds, and the change may take effect with a delay.
+"""How long after a change of its subscribed event types an endpoint counts as getting every event.
+Clocks are compared in whole seconds, and the change may take effect with a delay.
 """
 
 
@@ -62,8 +62,8 @@ class Endpoints:
     def _change(self, name: str, changes: Mapping[str, Any]) -> int:
         """Change one endpoint at Stripe.
 
-        Returns the Unix second from which the endpoint gets every event, or 0 if its subscription
-        was not changed.
+        Returns the Unix second from which the endpoint gets every event, or 0 if its subscribed
+        event types were not changed.
         """
         since, noted = 0, {}
         if "enabled_events" in changes:

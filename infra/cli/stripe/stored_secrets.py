@@ -16,7 +16,10 @@ so older secrets no longer sign anything.
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The stored signing secrets, newest first, and the endpoints that they belong to."""
+    """The stored signing secrets of the webhook, newest first.
+
+    It also says to which endpoint at Stripe each belongs.
+    """
 
     secrets: tuple[str, ...] = ()
     endpoints: Mapping[str, str] = field(default_factory=dict)

@@ -70,16 +70,17 @@ class Faults:
         self._rows: dict[str, Fault] = {}
 
     def put(self, fault: Fault) -> None:
-        """Plan a fault. It replaces an earlier fault of the route.
+        """Plan a fault. It replaces an earlier fault of the same route.
 
-        ``times`` 0 removes the fault.
+        A fault with ``times`` 0 only removes the earlier one.
         """
         self._rows[fault.route] = fault
 
     def take(self, request: Request, *, is_replay: bool = False) -> Fault | None:
-        """Return the fault that is planned for this call, or None. Each call uses up one time.
+        """Return the fault that is planned for this call, or None.
 
-        A replay of a stored answer can be lost like any answer, but is never refused.
+        Each call uses up one of the fault's ``times``. A replay of a stored answer can be lost
+        like any answer, but is never refused.
         """
         for fault in self._rows.values():
             if is_replay and fault.is_refusal:

@@ -93,8 +93,8 @@ def line_items(world: World, session_id: str, asked: dict[str, Any]) -> Thing:
 def _window(world: World, kind: str, asked: dict[str, Any]) -> Iterator[Thing]:
     """Yield the objects of a kind beyond the cursor in ``asked``, or all without a cursor.
 
-    They are newest first, or oldest first with ``ending_before``. Raises StripeFault for two
-    cursors, or for an unknown one.
+    The cursor is ``starting_after`` or ``ending_before``. The objects are newest first, or oldest
+    first with ``ending_before``. Raises StripeFault for two cursors, or for an unknown one.
     """
     cursors = [name for name in ("starting_after", "ending_before") if name in asked]
     if len(cursors) > 1:

@@ -89,7 +89,10 @@ def keys_in(body: Body) -> list[str]:
 
 
 def delivery_options_in(body: Body, present: DeliveryOptions) -> DeliveryOptions:
-    """Return the present delivery options, changed by those in the body."""
+    """Return the present delivery options, changed by those in the body.
+
+    Options that the body does not name stay as they are.
+    """
     for name, value in body.items():
         is_chance = name in ("drop", "duplicate") and _is_number(value) and 0 <= value <= 1
         is_switch = name in ("reorder", "pause") and isinstance(value, bool)

@@ -54,7 +54,7 @@ class Session:
 
 
 def routes(simulator: Simulator) -> list[BaseRoute]:
-    """Return the routes of the Stripe CLI. They must be matched before the API's own."""
+    """Return the routes that the Stripe CLI calls. They must be matched before the API's own."""
     sessions = _Sessions(simulator)
     create, resend = _api(simulator, sessions.create), _api(simulator, sessions.resend)
     return [
@@ -164,14 +164,17 @@ class _Sessions:
             self._simulator.deliveries.forget(session.target.name)
 
     def _given(self) -> list[WebhookTarget]:
-        """Return the endpoints from the settings and the CLI's sessions, without the API's own."""
+        """Return the endpoints from the settings and the CLI's sessions.
+
+        Endpoints that were created by the API are not among them.
+        """
         targets = self._simulator.deliveries.targets.values()
         return [target for target in targets if not target.endpoint_id]
 
     async def pass_on(self, request: Request) -> Response:
         """Pass a delivery on to the CLI. Answers 200 once the CLI has acknowledged it.
 
-        The CLI shows the answer of the seller's server to its own user only.
+        The CLI shows the answer of the seller's server only to the CLI's own user.
         """
         session = self._sessions.get(request.path_params["id"])
         if session is None or session.socket is None:

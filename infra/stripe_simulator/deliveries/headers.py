@@ -8,7 +8,10 @@ from infra.stripe_simulator.settings import WebhookTarget
 
 
 def signed_headers(body: str, target: WebhookTarget) -> dict[str, str]:
-    """Sign with the real clock, at each attempt: receivers compare the timestamp with theirs."""
+    """Return the headers of one attempt, with the signature by the endpoint's secret.
+
+    The timestamp is of the real clock, because receivers compare it with theirs.
+    """
     signature = WebhookSignature.generate_signature_header(
         body, target.secret, timestamp=int(time.time())
     )

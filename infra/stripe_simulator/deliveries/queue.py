@@ -64,7 +64,7 @@ class DeliveryQueue:
         return [PendingDelivery(*row) for row in rows]
 
     def busy(self, targets: Collection[str]) -> bool:
-        """Return whether any delivery to ``targets`` is due, or has not been tried yet."""
+        """Return whether any delivery to these endpoints is due, or has not been tried yet."""
         marks = _marks(targets)
         # S608: the marks are question marks alone.
         asked = f"""SELECT 1 FROM pending_deliveries

@@ -31,7 +31,10 @@ ANSWER_CHARS_KEPT: Final = 200
 
 @cache
 def tls() -> ssl.SSLContext:
-    """Return the shared TLS context. Reading the certificates takes most of a start's time."""
+    """Return the shared TLS context, made at the first call.
+
+    To read the certificates takes most of a start's time.
+    """
     return httpx.create_ssl_context(trust_env=False)
 
 

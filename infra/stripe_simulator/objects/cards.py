@@ -97,7 +97,7 @@ BEHAVIOURS: Final = (
 class TestCard:
     """One test card. ``outcome`` is ``succeed`` or a key of DECLINES.
 
-    ``attachable``: whether it can be saved to a customer.
+    ``attachable`` says whether the card can be saved to a customer.
     """
 
     token: str

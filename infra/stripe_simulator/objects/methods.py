@@ -123,7 +123,10 @@ def set_up(world: World, method: Thing) -> None:
 
 
 def script(world: World, name: str, words: list[str]) -> Thing:
-    """Set the outcomes of the next off-session charges of the method: ``words`` of BEHAVIOURS."""
+    """Set the outcomes of a payment method's next off-session charges.
+
+    ``words`` are the outcomes, of BEHAVIOURS. Returns the method's id and the outcomes.
+    """
     found = world.need("payment_method", name)
     world.store.note(f"behave:{found['id']}", words)
     return {"id": found["id"], "next": words}

@@ -13,8 +13,9 @@ DISPUTE_FEE_MINOR: Final = 1500
 """15.00 USD for each dispute, returned if it is won. https://stripe.com/pricing"""
 DISPUTE_DAYS: Final = 7
 INSTRUCTIONS_DAYS: Final = 45
-"""The customer can enter the bank details for this long.
-https://docs.stripe.com/payments/customer-balance/refunding"""
+"""For how many days the customer can enter the bank details for a refund.
+https://docs.stripe.com/payments/customer-balance/refunding
+"""
 BALANCE_WORDS: Final = {
     "charge": ("payment", "charge"),
     "refund": ("refund", "refund"),
@@ -80,7 +81,7 @@ def _instructions(store: Store, asked: dict[str, Any]) -> Thing:
 
 
 def dispute(store: Store, of: Thing, amount: int, status: str) -> Thing:
-    """Return a new dispute of the charge ``of``. Its money moves later.
+    """Return a new dispute of the charge ``of``. No money is withdrawn yet.
 
     https://docs.stripe.com/api/disputes/object
     """

@@ -15,7 +15,7 @@ from infra.stripe_simulator.store import Thing
 def create(world: World, asked: dict[str, Any]) -> Thing:
     """Create a session and return it.
 
-    Its line items and payment intent data are stored beside it, by Store.note.
+    Its line items and the parameters of its payment intent are stored beside it, by Store.note.
     """
     session = world.store.put(checkout.session(world.store, asked, world.base_url))
     items = [checkout.line_item(world.store, row) for row in asked["line_items"]]
@@ -132,7 +132,7 @@ def _ensure_intent(world: World, session: Thing) -> tuple[Thing, Thing]:
 
 
 def _ensure_customer(world: World, session: Thing) -> Thing:
-    """Return the session, with a new customer if it was created to make one.
+    """Return the session, with a new customer if its parameters ask for one.
 
     https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-customer_creation
     """

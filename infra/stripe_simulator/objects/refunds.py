@@ -56,8 +56,8 @@ def _first_status(charge: Thing, asked: dict[str, Any]) -> str:
     """Return the status of a new refund.
 
     It is ``succeeded`` for a card. For other payment methods it is ``pending``, or
-    ``requires_action`` if ``instructions_email`` names whom Stripe asks for the bank details.
-    https://docs.stripe.com/api/refunds/create
+    ``requires_action`` if the refund needs bank details: Stripe then asks for them at the address
+    ``instructions_email``. https://docs.stripe.com/api/refunds/create
     """
     if charge["payment_method_details"]["type"] == "card":
         return "succeeded"

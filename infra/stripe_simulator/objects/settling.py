@@ -8,7 +8,7 @@ from infra.stripe_simulator.objects.world import World
 from infra.stripe_simulator.store import Thing
 
 SETTLE_SECONDS: Final = 2
-"""A scripted charge that is ``processing`` ends after this time by Stripe's clock."""
+"""A scripted charge that is ``processing`` ends after this time by the simulator's clock."""
 _SETTLING: Final = "settling"
 
 

@@ -52,7 +52,7 @@ MONEY: Final[Mapping[str, Schema]] = {
 
 
 def schemas() -> Schema:
-    """Return all schemas by name. ``ref`` refers to them."""
+    """Return all schemas of answers by name. ``schema.ref`` names one."""
     return {**_of_buying(), **_of_spending(), **_of_keys(), **of_refusing()}
 
 

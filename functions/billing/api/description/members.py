@@ -1,4 +1,4 @@
-"""The JSON schemas of members that several operations are sent.
+"""The JSON schemas of request members that several operations share.
 
 They are units, a user's id, a plan, an API key and others.
 """

@@ -82,6 +82,7 @@ def parameter(
     """Return the description of a parameter.
 
     ``place`` says where it is sent: ``header``, ``query`` or ``path``.
+    ``told`` is a sentence about it.
     """
     return {
         "name": name,
@@ -93,7 +94,10 @@ def parameter(
 
 
 def in_path(name: str, schema: Schema, told: str = "") -> Schema:
-    """Return the description of a parameter that is a part of the path."""
+    """Return the description of a parameter that is a part of the path.
+
+    ``told`` is a sentence about it.
+    """
     return parameter(
         name, "path", {"minLength": 1} | schema, told, required=True
     )
@@ -102,7 +106,8 @@ def in_path(name: str, schema: Schema, told: str = "") -> Schema:
 def link(operation: str, parameter: str, member: str) -> dict[str, Any]:
     """Return an OpenAPI link to another operation.
 
-    A member of this operation's answer is a parameter of the other one.
+    ``member`` of this operation's answer is sent as ``parameter`` of the other
+    one.
     """
     return {
         "operationId": operation,

@@ -20,9 +20,9 @@ LOW_AT: Final[Schema] = {
 
 
 def of_alert() -> dict[str, Operation]:
-    """Return the operations on a customer's threshold, by method.
+    """Return the operations on a customer's ``quota.low`` threshold.
 
-    It is the threshold of ``quota.low``.
+    They are by method.
     """
     low_at = record(low_at=LOW_AT)
     refused = ("invalid_request",)
@@ -43,9 +43,11 @@ def of_alert() -> dict[str, Operation]:
 
 
 def of_auto_top_up() -> dict[str, Operation]:
-    """Return the operations of a customer's agreement, by method.
+    """Return the operations on automatic top-ups, by method.
 
-    They answer 404 if the seller does not offer automatic top-ups.
+    With them a customer agrees to automatic top-ups, reads the agreement or
+    switches them off. They answer 404 if the seller does not offer automatic
+    top-ups.
     """
     terms = record(
         plan=plan_id(),
@@ -75,7 +77,7 @@ def of_auto_top_up() -> dict[str, Operation]:
 
 
 def _switch_off() -> Operation:
-    """Return the operation that ends a customer's agreement."""
+    """Describe the operation that switches automatic top-ups off."""
     forget = parameter(
         "forget_card",
         "query",

@@ -82,7 +82,10 @@ def _of_type(hint: Any) -> Schema:
 
 
 def list_of(name: str, most: int) -> Schema:
-    """Return the schema of a list whose items have the schema ``name``."""
+    """Return the schema of a list of at most ``most`` items.
+
+    ``name`` is the name of the items' schema.
+    """
     return {"type": "array", "items": ref(name), "maxItems": most}
 
 
