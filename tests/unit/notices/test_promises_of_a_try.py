@@ -1,0 +1,77 @@
+"""What docs/events.md promises of each try, by its numbers."""
+
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from billing.notices import address, http_post
+from billing.notices.delivery import Sent
+from billing.notices.rows import Row
+from unit.notices.test_hostile_receivers import Server, _read, serve  # noqa: F401 - a fixture
+
+from infra.local.paths import ROOT
+
+
+class Plain(ssl.SSLContext):
+    """Encrypts nothing, so that the server of a test reads what was sent."""
+
+    def wrap_socket(self, sock: socket.socket, *_: Any, **__: Any) -> Any:
+        """Return the socket itself."""
+        return sock
+
+
+def test_a_receiver_has_the_time_that_the_page_says() -> None:
+    page = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
+    assert f"Answer 2xx within {http_post.TRY_SECONDS} seconds" in page
+    assert http_post.TRY_SECONDS == 5
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://localhost/", "localhost"),
+        ("https://localhost:443/", "localhost"),
+        ("https://localhost:80/", "localhost:80"),
+        ("https://localhost:8443/", "localhost:8443"),
+    ],
+)
+def test_a_try_over_tls_names_the_host_without_port_443(
+    serve: Callable[..., Server],  # noqa: F811 - the fixture
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    host: str,
+) -> None:
+    """https://www.rfc-editor.org/rfc/rfc9110#section-7.2."""
+    got: list[bytes] = []
+
+    def act(connection: socket.socket) -> None:
+        got.append(_read(connection))
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    server = serve(act)
+    connect = socket.create_connection
+    monkeypatch.setattr(
+        socket, "create_connection", lambda _, timeout: connect(("127.0.0.1", server.port), timeout)
+    )
+    parsed = address.parse(url, is_local=True)
+    context = Plain(ssl.PROTOCOL_TLS_CLIENT)
+    assert http_post.send(parsed, b"{}", {}, context) == Sent()
+    assert f"host: {host}\r\n" in got[0].decode().lower()
+
+
+def test_a_stored_event_without_a_time_is_due_at_once() -> None:
+    """As after a restore of an older row."""
+    row = {
+        "id": "evt_1",
+        "type": "quota.low",
+        "created": "2026-01-02T03:04:05Z",
+        "sequence": 1,
+        "data": {},
+        "state": "waiting",
+        "attempts": 0,
+        "since": 1,
+    }
+    found = Row.from_item(row)
+    assert (found.due_at, found.done, found.gone, found.last_error) == (0, frozenset(), False, "")
