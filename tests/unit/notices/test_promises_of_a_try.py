@@ -14,12 +14,21 @@ from unit.notices.test_hostile_receivers import Server, _read, serve  # noqa: F4
 from infra.local.paths import ROOT
 
 
+class Agreed(socket.socket):
+    """A connection whose handshake is done."""
+
+    def do_handshake(self) -> None:
+        """Nothing is left to do."""
+
+
 class Plain(ssl.SSLContext):
     """Encrypts nothing, so that the server of a test reads what was sent."""
 
     def wrap_socket(self, sock: socket.socket, *_: Any, **__: Any) -> Any:
-        """Return the socket itself."""
-        return sock
+        """Return the same connection."""
+        wrapped = Agreed(fileno=sock.detach())
+        wrapped.settimeout(http_post.TRY_SECONDS)
+        return wrapped
 
 
 def test_a_receiver_has_the_time_that_the_page_says() -> None:
@@ -64,6 +73,8 @@ def test_a_try_over_tls_names_the_host_without_port_443(
 def test_a_stored_event_without_a_time_is_due_at_once() -> None:
     """As after a restore of an older row."""
     row = {
+        "user_id": "alice",
+        "notice": "1",
         "id": "evt_1",
         "type": "quota.low",
         "created": "2026-01-02T03:04:05Z",
