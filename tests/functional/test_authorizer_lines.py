@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from billing.telemetry import metrics
 from functional.lab import Context, Lab
-from functional.test_tracing import Sent, daemon  # noqa: F401 - a fixture
+from support.xray_daemon import Sent
 
 ARN: Final = "arn:aws:execute-api:us-east-1:123456789012:abcdef/prod/GET/things"
 STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime"}
@@ -94,7 +94,7 @@ def test_a_call_whose_outcome_is_unknown_says_so_in_its_line(
 
 def test_a_sampled_call_is_found_by_its_ids(
     lab: Lab,
-    daemon: Sent,  # noqa: F811 - the fixture
+    daemon: Sent,
 ) -> None:
     lab.fund("alice", 5)
     made = _key(lab)

@@ -18,7 +18,7 @@ from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.writes import Table, Write
 from support import builders, laws
-from support.fakes.memory_store import Meddled, MemoryStore, StrictStore
+from support.fakes.memory_store import Meddled, MemoryStore
 from support.quotas import refused
 
 NOW: Final = 1_767_323_045
@@ -412,7 +412,7 @@ def test_an_e_mail_needs_to_be_verified_only_where_the_catalogue_says_so(
     claims: dict[str, Any], *, is_welcome: bool, needs: bool
 ) -> None:
     """By the token's claim, as a truth or as API Gateway's text."""
-    books = builders.books_on(StrictStore())
+    books = builders.books_on(MemoryStore())
     free = Welcome(3, needs_verified_email=needs, daily_max=1)
     claim = partial(welcome.claim, books, "alice", free, claims)
     if needs and not is_welcome:

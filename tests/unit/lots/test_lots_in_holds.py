@@ -12,7 +12,7 @@ from billing.quota.lot_changes import NO_CHANGE, Change
 from billing.quota.lot_holds import Closed
 from billing.quota.lot_rows import Holdings
 from billing.storage.writes import Must, Write
-from unit.lots.test_holdings import EARLIER_KEY, key, lot
+from support.quota_rows import EARLIER_KEY, key, lot
 
 MOMENT: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 NOW: Final = "2026-01-02T03:04:05.000000Z"

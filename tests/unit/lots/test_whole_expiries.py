@@ -16,9 +16,10 @@ from billing.settings import Telling
 from billing.spending import memory
 from billing.storage.writes import Must, Write
 from support import builders
+from support.builders import Still
 from support.deadlines import PausedDeadline
-from support.schedules import Still
-from unit.lots.test_holdings import Recorder, keep, key, lot
+from support.fakes.recording_store import Recorder
+from support.quota_rows import keep, key, lot
 
 NOW: Final = "2026-01-02T03:04:05.000000Z"
 NOW_EPOCH: Final = 1_767_323_045

@@ -12,7 +12,8 @@ from billing.settlement import settlement
 from billing.storage.writes import Write
 from support import builders
 from support.builders import books_on, fact
-from support.transcripts import Recorder, Story
+from support.fakes.recording_store import Recorder
+from support.transcripts import Story
 
 
 class Kept:

@@ -12,9 +12,10 @@ from billing.expiry import present, upkeep
 from billing.quota import lot_burning
 from billing.quota.balance import Balance, Expiry
 from support import builders
+from support.builders import Still
 from support.deadlines import PausedDeadline
-from support.schedules import Still
-from unit.lots.test_holdings import Recorder, keep, lot
+from support.fakes.recording_store import Recorder
+from support.quota_rows import keep, lot
 
 NOW_EPOCH: Final = 1_767_323_045
 
