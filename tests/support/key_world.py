@@ -1,11 +1,8 @@
 """Alice's API keys, their limits and their use, by the product's own functions."""
 
-from collections.abc import Callable
 from typing import Any
 
-import pytest
 from billing.books import Books
-from billing.errors import BillingError
 from billing.holds import placing
 from billing.holds.hold import Hold
 from billing.keys import api_keys, changes, counting, holders
@@ -70,13 +67,6 @@ class World:
         """Return what is left of the limit, and used today, this month and in all."""
         key = self.shown(key_id)
         return key.limit_remaining, key.used_today, key.used_this_month, key.used_total
-
-
-def refused_by(act: Callable[[], object]) -> BillingError:
-    """What an act is refused with."""
-    with pytest.raises(BillingError) as refused:
-        act()
-    return refused.value
 
 
 def key_of_old(world: World, number: int) -> str:

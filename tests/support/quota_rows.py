@@ -38,6 +38,11 @@ def lot(name: str, free: int, held: int = 0, expires_at: int = 0, **members: Any
     return Lot(name, "grant", 20, free, held, expires_at, 1, name, **members)
 
 
+def due_lots(number: int, seconds: int = 0) -> list[Lot]:
+    """So many lots of one unit each, which expire in so many seconds."""
+    return [lot(f"{one:04d}", 1, 0, NOW_EPOCH + seconds) for one in range(number)]
+
+
 def key(name: str, expires_at: int = 0) -> str:
     """Of that lot."""
     return f"lot#{expires_at or 999999999999:012d}#0#{1:016d}#{name}"

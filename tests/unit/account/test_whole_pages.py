@@ -17,12 +17,9 @@ from billing.storage.writes import Must, Write
 from support import builders
 from support.builders import Still
 from support.fakes.recording_store import Recorder
-from support.quota_rows import keep, key, lot
+from support.quota_rows import ACCOUNT, NOW, NOW_EPOCH, keep, key, lot
 
-NOW: Final = "2026-01-02T03:04:05.000000Z"
-NOW_EPOCH: Final = 1_767_323_045
 DAY: Final = 86_400
-ACCOUNT: Final = ("alice", "quota")
 
 
 @pytest.fixture

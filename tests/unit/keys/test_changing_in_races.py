@@ -14,19 +14,8 @@ from billing.keys.limits import Limit
 from billing.quota.key_use import KeyUse
 from support import laws
 from support.fakes.scripted_store import Scripted, raises
-from support.key_world import TEN_A_DAY, World, refused_by
-
-
-@pytest.fixture
-def store() -> Scripted:
-    """An empty one."""
-    return Scripted()
-
-
-@pytest.fixture
-def world(store: Scripted) -> World:
-    """Alice has 100 units."""
-    return World(store)
+from support.key_world import TEN_A_DAY, World
+from support.quotas import refused
 
 
 @pytest.mark.parametrize("changed", [{"name": "new"}, {"limit": TEN_A_DAY}, {"limit": None}])
@@ -44,7 +33,7 @@ def test_a_key_that_is_revoked_while_it_is_changed_is_not_found(
         store.before = [revoke]
     else:
         store.after = revoke
-    assert refused_by(lambda: world.change(key, **changed)).code == "not_found"
+    assert refused(lambda: world.change(key, **changed)) == "not_found"
     assert set(store.tables["keys"]) == {
         ("user#alice", "count"),
         ("user#alice", f"name#{KeyUse(key).name}"),

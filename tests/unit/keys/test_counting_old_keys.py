@@ -10,19 +10,8 @@ from billing.quota.key_use import KeyLimitReachedError, KeyNotCountedError, KeyU
 from billing.spending import memory
 from support import laws
 from support.fakes.scripted_store import Scripted
-from support.key_world import OLD, TEN_A_DAY, World, key_of_old, refused_by
-
-
-@pytest.fixture
-def store() -> Scripted:
-    """An empty one."""
-    return Scripted()
-
-
-@pytest.fixture
-def world(store: Scripted) -> World:
-    """Alice has 100 units."""
-    return World(store)
+from support.key_world import OLD, TEN_A_DAY, World, key_of_old
+from support.quotas import refused
 
 
 def test_the_first_debit_of_a_key_of_before_counts_it_in_four_rows(
@@ -85,9 +74,9 @@ def test_a_key_of_before_that_is_revoked_at_its_first_use_is_not_revived(
     store.before = [lambda: revocation.revoke(world.books, "alice", OLD)]
     if act == "debit":
         store.before.insert(0, None)
-        assert refused_by(lambda: world.debit(OLD)).code == "invalid_key"
+        assert refused(lambda: world.debit(OLD)) == "invalid_key"
     else:
-        assert refused_by(lambda: world.change(OLD, limit=TEN_A_DAY)).code == "invalid_key"
+        assert refused(lambda: world.change(OLD, limit=TEN_A_DAY)) == "invalid_key"
     assert set(store.tables["keys"]) == {("user#alice", "count")}
     assert "used" not in store.tables["quotas"]["alice", "quota"]
     laws.check(store)

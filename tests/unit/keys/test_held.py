@@ -12,12 +12,6 @@ from support.key_world import TEN_A_DAY, World
 SITE = "https://shop.example.com"
 
 
-@pytest.fixture
-def world() -> World:
-    """A new one."""
-    return World()
-
-
 @pytest.mark.parametrize(
     ("limit", "left", "resets_at"),
     [

@@ -16,12 +16,6 @@ Revoke = Callable[[World, str], None]
 
 
 @pytest.fixture
-def world() -> World:
-    """A new one."""
-    return World()
-
-
-@pytest.fixture
 def revoke(monkeypatch: pytest.MonkeyPatch) -> Revoke:
     """The revocation's process ends between its two steps."""
 

@@ -156,7 +156,7 @@ def test_a_name_server_that_hangs_ends_in_time() -> None:
     ends.set()
 
 
-def test_a_huge_body_is_notread(serve: Callable[..., Server]) -> None:
+def test_a_huge_body_is_not_read(serve: Callable[..., Server]) -> None:
     """The status is the answer. The receiver's gigabytes stay with it."""
     sent: list[int] = []
 

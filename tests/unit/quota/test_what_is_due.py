@@ -1,7 +1,7 @@
 """Bringing an account up to date, and reading it without: in how many calls, and how much."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from billing.account import lot_listing
@@ -15,9 +15,7 @@ from support import builders
 from support.builders import Still
 from support.deadlines import PausedDeadline
 from support.fakes.recording_store import Recorder
-from support.quota_rows import keep, lot
-
-NOW_EPOCH: Final = 1_767_323_045
+from support.quota_rows import NOW_EPOCH, keep, lot
 
 
 @pytest.fixture
