@@ -19,10 +19,10 @@ from billing.top_up import runner
 from billing.top_up.asking import Asker
 from billing.top_up.runner import Job
 from support import builders, crossings, laws
-from support.builders import fact, pending
+from support.builders import Still, fact, pending
 from support.crossings import LOW_AT, USER, WHEN_BELOW, Charges, JudgedStore, crossing_books
 from support.fakes.card_twin import CardTwin
-from support.schedules import Handlers, ScheduledStore, Still, _number_from, explore
+from support.schedules import Handlers, ScheduledStore, _number_from, explore
 
 Record = Callable[[str, dict[str, int]], None]
 USED: Final = 10

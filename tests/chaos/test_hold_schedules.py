@@ -15,8 +15,8 @@ from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from support import builders, laws
-from support.builders import fact, pending
-from support.schedules import FAULTS, Handlers, ScheduledStore, Still, explore, fresh_books
+from support.builders import Still, fact, pending
+from support.schedules import FAULTS, Handlers, ScheduledStore, explore, fresh_books
 
 Record = Callable[[str, dict[str, int]], None]
 BOUGHT: Final = 100

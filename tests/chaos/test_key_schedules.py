@@ -22,8 +22,8 @@ from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from support import builders, key_laws, laws
-from support.builders import fact, pending
-from support.schedules import Handlers, ScheduledStore, Still, explore, fresh_books
+from support.builders import Still, fact, pending
+from support.schedules import Handlers, ScheduledStore, explore, fresh_books
 
 Record = Callable[[str, dict[str, int]], None]
 LIMIT: Final = Limit(10, "day")

@@ -4,13 +4,16 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from billing.top_up import messages
 from billing.wiring import container
+from functional import top_ups
 from functional.lab import CREDENTIALS, Lab, client, forget, wipe
 from moto import mock_aws
 from simulator.lab import KEY, Receiver
 from simulator.lab import Lab as Stripe
 from simulator.lab import lab as simulated
 from support.deadlines import PausedDeadline
+from support.xray_daemon import Sent, listening_daemon
 
 
 @pytest.fixture(scope="package")
@@ -50,3 +53,25 @@ def lab(aws: None, stripe_side: Stripe, monkeypatch: pytest.MonkeyPatch) -> Iter
         monkeypatch.setenv(name, value)
     yield found
     forget()
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sent]:
+    """X-Ray's daemon beside the functions. Gives what was sent to it since the last call."""
+    with listening_daemon(monkeypatch) as sent:
+        yield sent
+
+
+@pytest.fixture(autouse=True)
+def _new_customer() -> None:
+    """Of automatic top-ups: the simulator remembers those of other tests."""
+    top_ups.begin()
+
+
+@pytest.fixture
+def offered(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """The template's AutoTopUp is true."""
+    monkeypatch.setenv("AUTO_TOP_UP", "true")
+    messages._client.cache_clear()
+    forget()
+    return lab

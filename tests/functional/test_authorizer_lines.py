@@ -1,16 +1,14 @@
 """What the authorizer writes to its log, its metrics and its traces, and each form of answer."""
 
-import json
-import logging
 from typing import Any, Final
 
 import pytest
 from billing.telemetry import metrics
 from functional.lab import Context, Lab
-from functional.test_tracing import Sent, daemon  # noqa: F401 - a fixture
+from support.lines import USUAL, counted
+from support.xray_daemon import Sent
 
 ARN: Final = "arn:aws:execute-api:us-east-1:123456789012:abcdef/prod/GET/things"
-STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime"}
 
 
 @pytest.fixture(autouse=True)
@@ -34,17 +32,7 @@ def _line(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
     (record,) = [one for one in caplog.records if one.getMessage() == "request"]
     caplog.clear()
     assert record.levelname == "INFO"
-    return {name: value for name, value in vars(record).items() if name not in STANDARD}
-
-
-def _counted(capsys: pytest.CaptureFixture[str]) -> dict[str, list[float]]:
-    lines = [json.loads(text) for text in capsys.readouterr().out.splitlines() if '"_aws"' in text]
-    return {
-        metric["Name"]: line[metric["Name"]]
-        for line in lines
-        for found in line["_aws"]["CloudWatchMetrics"]
-        for metric in found["Metrics"]
-    }
+    return {name: value for name, value in vars(record).items() if name not in USUAL}
 
 
 def test_each_outcome_is_one_line_of_its_own_with_its_ids(
@@ -61,7 +49,7 @@ def test_each_outcome_is_one_line_of_its_own_with_its_ids(
     line = _line(caplog)
     assert line.pop("debit_id").startswith("deb_")
     assert line == {**about, "outcome": "allowed", "key_id": made["key_id"]}
-    assert _counted(capsys) == {}
+    assert counted(capsys) == {}
     assert _ask(lab, made["key"])["isAuthorized"] is False
     assert _line(caplog) == {
         **about,
@@ -69,10 +57,10 @@ def test_each_outcome_is_one_line_of_its_own_with_its_ids(
         "code": "quota_exhausted",
         "key_id": made["key_id"],
     }
-    assert _counted(capsys) == {"refused_debits": [1.0]}
+    assert counted(capsys) == {"refused_debits": [1.0]}
     assert _ask(lab, "nonsense")["isAuthorized"] is False
     assert _line(caplog) == {**about, "outcome": "denied", "code": "no_such_key"}
-    assert _counted(capsys) == {}
+    assert counted(capsys) == {}
 
 
 def test_a_call_whose_outcome_is_unknown_says_so_in_its_line(
@@ -94,7 +82,7 @@ def test_a_call_whose_outcome_is_unknown_says_so_in_its_line(
 
 def test_a_sampled_call_is_found_by_its_ids(
     lab: Lab,
-    daemon: Sent,  # noqa: F811 - the fixture
+    daemon: Sent,
 ) -> None:
     lab.fund("alice", 5)
     made = _key(lab)

@@ -1,9 +1,7 @@
 """What NotifyFunction writes to its log and its metrics, try by try."""
 
-import json
-import logging
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from billing.notices.delivery import Answer, Failed, Gone, Sent
@@ -11,8 +9,7 @@ from billing.notices.rows import Row, new_row
 from billing.telemetry import logger, metrics
 from billing.wiring import notices as wiring
 from functional.lab import Context, Lab
-
-STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime"}
+from support.lines import USUAL, counted
 
 
 @pytest.fixture
@@ -46,23 +43,13 @@ def _lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, dict[str, A
         (
             record.levelname,
             record.getMessage(),
-            {name: value for name, value in vars(record).items() if name not in STANDARD},
+            {name: value for name, value in vars(record).items() if name not in USUAL},
         )
         for record in caplog.records
         if record.getMessage().startswith("event")
     ]
     caplog.clear()
     return found
-
-
-def _counted(capsys: pytest.CaptureFixture[str]) -> dict[str, list[float]]:
-    lines = [json.loads(text) for text in capsys.readouterr().out.splitlines() if '"_aws"' in text]
-    return {
-        metric["Name"]: line[metric["Name"]]
-        for line in lines
-        for found in line["_aws"]["CloudWatchMetrics"]
-        for metric in found["Metrics"]
-    }
 
 
 @pytest.mark.parametrize(
@@ -90,7 +77,7 @@ def test_each_try_is_one_whole_line_and_one_figure(  # noqa: PLR0917 - a table o
     assert told.ask("notify", records) == {outcome: 1}
     about = {"event_id": row.id, "type": "payment.completed", "outcome": outcome, "tries": 1}
     assert _lines(caplog) == [(level, "event", about)]
-    assert _counted(capsys) == {metric: [1.0]}
+    assert counted(capsys) == {metric: [1.0]}
 
 
 def test_an_event_that_could_not_be_tried_is_a_warning_and_no_figure(
@@ -107,7 +94,7 @@ def test_an_event_that_could_not_be_tried_is_a_warning_and_no_figure(
     assert (level, message, members["event_id"]) == ("WARNING", "event not tried", row.id)
     assert "ResourceNotFoundException" in members["why"]
     assert set(members) == {"event_id", "why"}
-    assert _counted(capsys) == {}
+    assert counted(capsys) == {}
 
 
 def test_every_line_has_the_id_of_its_own_run(told: Lab) -> None:

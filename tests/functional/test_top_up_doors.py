@@ -7,12 +7,10 @@ import pytest
 from billing.grants import api
 from billing.grants.booking import book
 from billing.grants.grant import Grant
-from functional import test_auto_top_up as top_ups
+from functional import top_ups
 from functional.lab import Lab
 from simulator.lab import Lab as Stripe
 
-offered = top_ups.offered
-_new_customer = top_ups._new_customer
 TABLES = {
     "PaymentsTable": ("owner", "id"),
     "QuotasTable": ("user_id", "item"),
@@ -33,27 +31,27 @@ def _messages(lab: Lab) -> list[Any]:
 
 def test_agreeing_and_switching_off_hurry_the_account(offered: Lab, stripe_side: Stripe) -> None:
     """Looking does not, and neither does what is refused."""
-    top_ups._save_a_card(offered, stripe_side)
+    top_ups.save_a_card(offered, stripe_side)
     _messages(offered)
-    own = {"user_id": top_ups._user()}
-    top_ups._agree(offered, agreed=False)
-    top_ups._call(offered, "GET", top_ups.ROUTE)
+    own = {"user_id": top_ups.user()}
+    top_ups.agree(offered, agreed=False)
+    top_ups.call(offered, "GET", top_ups.ROUTE)
     assert _messages(offered) == []
-    top_ups._agree(offered)
+    top_ups.agree(offered)
     assert _messages(offered) == [own]
-    top_ups._call(offered, "DELETE", top_ups.ROUTE)
+    top_ups.call(offered, "DELETE", top_ups.ROUTE)
     assert _messages(offered) == [own]
 
 
 def test_a_refusal_for_good_names_the_payment_in_the_log(
     offered: Lab, stripe_side: Stripe, caplog: pytest.LogCaptureFixture
 ) -> None:
-    top_ups._save_a_card(offered, stripe_side)
-    top_ups._agree(offered)
+    top_ups.save_a_card(offered, stripe_side)
+    top_ups.agree(offered)
     stripe_side.control("faults", route=top_ups.CREATE, status=400, times=1)
     caplog.clear()
-    top_ups._sweep(offered)
-    (payment,) = top_ups._automatic(offered)
+    top_ups.sweep(offered)
+    (payment,) = top_ups.automatic(offered)
     lines = [vars(record) for record in caplog.records]
     named = [line for line in lines if line.get("payment_id") == payment["payment_id"]]
     assert [line["levelname"] for line in named] == ["ERROR"]
@@ -76,20 +74,20 @@ def _restore(lab: Lab, kept: dict[str, list[Any]]) -> None:
 def test_a_charge_that_a_restore_has_lost_is_found_at_stripe_and_not_made_again(
     offered: Lab, stripe_side: Stripe
 ) -> None:
-    session = top_ups._save_a_card(offered, stripe_side)
-    top_ups._agree(offered)
+    session = top_ups.save_a_card(offered, stripe_side)
+    top_ups.agree(offered)
     before = _kept(offered)
-    top_ups._sweep(offered)
+    top_ups.sweep(offered)
     _restore(offered, before)
-    assert top_ups._automatic(offered) == []
-    top_ups._sweep(offered)
+    assert top_ups.automatic(offered) == []
+    top_ups.sweep(offered)
     found = stripe_side.client.v1.payment_intents.list({"customer": session["customer"]})
     charged = [row for row in found.data if "automatic" in row.to_dict()["metadata"]]
     assert len(charged) == 1
-    assert [row["status"] for row in top_ups._automatic(offered) if row["plan"]].count(
+    assert [row["status"] for row in top_ups.automatic(offered) if row["plan"]].count(
         "completed"
     ) == 1
-    assert offered.quota(top_ups._user())["remaining"] == 2 * top_ups.UNITS
+    assert offered.quota(top_ups.user())["remaining"] == 2 * top_ups.UNITS
 
 
 def test_a_grant_has_the_id_that_its_caller_and_key_have_always_had(lab: Lab) -> None:

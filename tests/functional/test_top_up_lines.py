@@ -8,12 +8,10 @@ import pytest
 from billing.telemetry import logger, metrics
 from billing.top_up import messages
 from botocore.exceptions import ClientError
-from functional import test_auto_top_up as top_ups
+from functional import top_ups
 from functional.lab import Context, Lab, forget
 from simulator.lab import Lab as Stripe
 
-offered = top_ups.offered
-_new_customer = top_ups._new_customer
 CREATE: Final = "POST /v1/payment_intents"
 
 
@@ -39,12 +37,12 @@ def _lines(caplog: pytest.LogCaptureFixture, message: str) -> list[dict[str, Any
 
 
 def _agreed(lab: Lab, stripe: Stripe) -> None:
-    top_ups._save_a_card(lab, stripe)
-    top_ups._agree(lab)
+    top_ups.save_a_card(lab, stripe)
+    top_ups.agree(lab)
 
 
 def _run(lab: Lab) -> dict[str, int]:
-    body = json.dumps({"user_id": top_ups._user()})
+    body = json.dumps({"user_id": top_ups.user()})
     done: dict[str, int] = lab.ask("auto_top_up", {"Records": [{"body": body}]})
     return done
 
@@ -63,7 +61,7 @@ def test_a_run_says_how_many_accounts_it_served(
     (record,) = [one for one in caplog.records if one.getMessage() == "topped up"]
     shown = json.loads(logger.registered_formatter.format(record))
     assert shown["request_id"] == Context.aws_request_id
-    assert top_ups._user() not in json.dumps(shown)
+    assert top_ups.user() not in json.dumps(shown)
 
 
 def test_an_outcome_that_is_unknown_is_counted_and_says_why(
@@ -77,7 +75,7 @@ def test_an_outcome_that_is_unknown_is_counted_and_says_why(
     capsys.readouterr()
     assert _run(offered) == {"done": 1, "failed": 0}
     (line,) = _lines(caplog, "a charge's outcome is unknown")
-    (payment,) = top_ups._automatic(offered)
+    (payment,) = top_ups.automatic(offered)
     assert (line["payment_id"], line["levelname"]) == (payment["payment_id"], "WARNING")
     assert line["why"].startswith("StripeServerError: ")
     assert _counted(capsys)["outcome_unknown"] == 1
@@ -94,7 +92,7 @@ def test_a_refusal_for_good_is_counted_as_such(
     counted = _counted(capsys)
     assert counted["outcome_unknown"] == 0
     assert counted["stripe_refused"] == 1
-    assert top_ups._call(offered, "GET", top_ups.ROUTE).json["paused"] is None
+    assert top_ups.call(offered, "GET", top_ups.ROUTE).json["paused"] is None
 
 
 def test_an_account_that_stays_due_is_told_with_its_reason_alone(
@@ -117,7 +115,7 @@ def test_an_account_that_stays_due_is_told_with_its_reason_alone(
     assert _run(offered) == {"done": 0, "failed": 1}
     (line,) = _lines(caplog, "an automatic top-up stays due")
     assert line["why"].startswith("AwsRefusedError: ")
-    assert top_ups._user() not in str(line)
+    assert top_ups.user() not in str(line)
 
 
 def test_a_message_that_cannot_be_read_is_in_the_log(
@@ -140,7 +138,7 @@ def test_what_cannot_be_hurried_is_served_by_the_schedule_itself(
         forget()
     served = 0 if is_there else 1
     assert offered.ask("auto_top_up", {"sweep": True}) == {"done": served, "failed": 0}
-    assert len(top_ups._automatic(offered)) == served
+    assert len(top_ups.automatic(offered)) == served
 
 
 @pytest.mark.parametrize(("left_ms", "served"), [(5000, 1), (4999, 0)])

@@ -105,7 +105,7 @@ GIVING: Final = (
     ),
     bug(
         "both of two concurrent welcomes are answered as new",
-        "grants/test_grants_that_meet.py"
+        "grants/test_welcomes_that_meet.py"
         "::test_a_welcome_that_is_asked_for_twice_at_once_is_given_once",
         ("grants/welcome.py", 'is_new = booked["status"] == "granted"', "is_new = True"),
     ),

@@ -83,6 +83,14 @@ class Clock:
         self.now += timedelta(**duration)
 
 
+class Still(Clock):
+    """A clock that goes on only when it is told to, however often it is looked at."""
+
+    def __call__(self) -> datetime:
+        """The same moment."""
+        return self.now
+
+
 def books_on(
     store: Any,
     policy: str = "debt",

@@ -28,3 +28,13 @@ def printed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """Metrics, in CloudWatch's embedded format."""
     lines = [line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     return [json.loads(line) for line in lines]
+
+
+def counted(capsys: pytest.CaptureFixture[str]) -> dict[str, list[float]]:
+    """The figures of metrics that were written since the last call, by name."""
+    return {
+        metric["Name"]: line[metric["Name"]]
+        for line in printed(capsys)
+        for found in line["_aws"]["CloudWatchMetrics"]
+        for metric in found["Metrics"]
+    }

@@ -10,7 +10,6 @@ a time, and each request is a point where another handler may go first.
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from billing.books import Books
@@ -33,14 +32,6 @@ Handlers = tuple[Sequence[Callable[[], object]], Callable[[list[str]], None]]
 """What goes on at the same time, and a check that gets the end of each."""
 tokens: Final = [itertools.count(1)]
 """In place of random parts of ids, so that a schedule can be run again."""
-
-
-class Still(builders.Clock):
-    """Stands, so that two orders which differ in nothing else come to the same state."""
-
-    def __call__(self) -> datetime:
-        """Now."""
-        return self.now
 
 
 class Crash(BaseException):
@@ -311,7 +302,7 @@ def fresh_books(store: ScheduledStore, policy: str = "debt") -> Books:
     """
     memory._seen.clear()
     _number_from(1)
-    return builders.books_on(store, policy, Still())
+    return builders.books_on(store, policy, builders.Still())
 
 
 def _number_from(first: int) -> None:

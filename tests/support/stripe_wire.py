@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from billing.deadline import Deadline
@@ -14,6 +14,9 @@ from billing.stripe_api.cards import SavedCards
 from billing.stripe_api.client import Gateway
 
 Answer = tuple[int, dict[str, Any]]
+NOTHING: Final[Answer] = (200, {"object": "list", "data": [], "has_more": False})
+CREATE: Final[Any] = {"mode": "payment", "metadata": {"user_id": "alice"}}
+CHARGE: Final = {"amount": 999, "currency": "usd", "metadata": {"user_id": "alice"}}
 
 
 class Few(Deadline):

@@ -1,7 +1,6 @@
 """Shows whole transactions as text, clause by clause, to compare them with what they must be."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from textwrap import fill
 from typing import Any
 
@@ -9,27 +8,8 @@ from billing.payments.plan import Plan
 from billing.settlement import settlement
 from billing.storage.writes import Must, Write
 from support import builders
-from support.builders import Clock, books_on, fact, pending
-from support.fakes.memory_store import MemoryStore
-
-
-class Recorder(MemoryStore):
-    """A store that remembers the transactions that it was sent, refused ones included."""
-
-    def __init__(self) -> None:
-        """Nothing was sent."""
-        super().__init__()
-        self.sent: list[tuple[Write, ...]] = []
-
-    def commit(self, *writes: Write) -> None:
-        """Remember it, and then carry it out."""
-        self.sent.append(writes)
-        super().commit(*writes)
-
-    @property
-    def last(self) -> str:
-        """The transcript of the last transaction."""
-        return transcript(self.sent[-1])
+from support.builders import Still, books_on, fact, pending
+from support.fakes.recording_store import Recorder
 
 
 def transcript(writes: Iterable[Write], **names: str) -> str:
@@ -78,14 +58,6 @@ def _value(value: object) -> str:
     return repr(sorted(value) if isinstance(value, frozenset) else value)
 
 
-class Still(Clock):
-    """A clock that goes on only when it is told to, however often it is looked at."""
-
-    def __call__(self) -> datetime:
-        """The same moment."""
-        return self.now
-
-
 class Story:
     """One purchase, and what each event about it writes."""
 
@@ -96,8 +68,13 @@ class Story:
         self.books = books_on(self.store, policy, self.clock)
         self.payment = pending(self.books, payment_id="pay_1", session_id="cs_1", sold=sold)
 
+    @property
+    def last(self) -> str:
+        """The transcript of the last transaction."""
+        return transcript(self.store.sent[-1])
+
     def settle(self, event: dict[str, Any]) -> str:
         """Return the transcript of the transaction that settles it."""
         self.store.deadline.begin()
         settlement.apply(self.books, fact(event))
-        return self.store.last
+        return self.last

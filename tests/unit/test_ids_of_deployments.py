@@ -6,7 +6,8 @@ import pytest
 from billing.deployment import StoredDeployment
 from billing.errors import OutcomeUnknownError
 from billing.storage.writes import Write
-from support.transcripts import Recorder, transcript
+from support.fakes.recording_store import Recorder
+from support.transcripts import transcript
 
 KEY = ("deployment", "id")
 

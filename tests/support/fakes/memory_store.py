@@ -267,17 +267,3 @@ class Meddled(MemoryStore):
             self.first = None
             first()
         super().commit(*writes)
-
-
-class StrictStore(MemoryStore):
-    """Refuses what DynamoDB does: an attribute under two clauses of one update.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
-    """
-
-    def commit(self, *writes: Write) -> None:
-        """See MemoryStore."""
-        for write in writes:
-            names = [*write.set, *write.add, *write.remove]
-            assert len(names) == len(set(names)), f"two document paths overlap: {sorted(names)}"
-        super().commit(*writes)

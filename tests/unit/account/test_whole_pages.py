@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
@@ -14,48 +13,23 @@ from billing.lots.lot import Lot
 from billing.quota import ledger
 from billing.quota.ledger import Entry
 from billing.settings import Telling
-from billing.storage.reader import Page
 from billing.storage.writes import Must, Write
 from support import builders
-from support.schedules import Still
-from unit.lots.test_holdings import Recorder, keep, key, lot
+from support.builders import Still
+from support.fakes.recording_store import Recorder
+from support.quota_rows import ACCOUNT, NOW, NOW_EPOCH, keep, key, lot
 
-NOW: Final = "2026-01-02T03:04:05.000000Z"
-NOW_EPOCH: Final = 1_767_323_045
 DAY: Final = 86_400
-ACCOUNT: Final = ("alice", "quota")
-
-
-class Log(Recorder):
-    """Notes where each page of a query began. Something may happen before a transaction."""
-
-    def __init__(self) -> None:
-        """None yet."""
-        super().__init__()
-        self.began: list[Any] = []
-        self.meanwhile: Callable[[], object] | None = None
-
-    def commit(self, *writes: Write) -> None:
-        """See MemoryStore."""
-        if act := self.meanwhile:
-            self.meanwhile = None
-            act()
-        super().commit(*writes)
-
-    def query(self, *place: Any, **how: Any) -> Page:
-        """See MemoryStore."""
-        self.began.append(how.get("after"))
-        return super().query(*place, **how)
 
 
 @pytest.fixture
-def store() -> Log:
+def store() -> Recorder:
     """Empty."""
-    return Log()
+    return Recorder()
 
 
 @pytest.fixture
-def books(store: Log) -> Books:
+def books(store: Recorder) -> Books:
     """Events go out; the clock stands."""
     return builders.books_on(store, clock=Still(), telling=Telling(is_on=True, low_at=5))
 
@@ -64,7 +38,7 @@ def _at(minute: int) -> str:
     return f"2026-01-02T03:{minute:02d}:00.000000Z"
 
 
-def _book(store: Log, minute: int, units: int, **more: Any) -> None:
+def _book(store: Recorder, minute: int, units: int, **more: Any) -> None:
     name = f"entry:{minute}"
     store.tables["ledger"]["alice", name] = {
         "user_id": "alice",
@@ -79,7 +53,7 @@ def _book(store: Log, minute: int, units: int, **more: Any) -> None:
     }
 
 
-def _account(store: Log, **figures: Any) -> None:
+def _account(store: Recorder, **figures: Any) -> None:
     store.tables["quotas"][ACCOUNT] = {"user_id": "alice", "item": "quota", **figures}
 
 
@@ -101,7 +75,7 @@ def test_an_account_without_entries_has_one_empty_page(books: Books) -> None:
 
 
 def test_pages_show_every_member_of_an_entry_and_where_the_next_begins(
-    books: Books, store: Log
+    books: Books, store: Recorder
 ) -> None:
     _account(store, total=60, used=20, itemised=13, use_day="2026-01-02", booked_at=_at(3))
     _book(store, 1, 10)
@@ -121,15 +95,17 @@ def test_pages_show_every_member_of_an_entry_and_where_the_next_begins(
         "balance": 10,
         "last": _at(3),
     }
-    store.began.clear()
+    store.queries.clear()
     second = history.entries(books, "alice", 2, text)
     assert second == {"entries": [_shown(1, 10, 10)], "next_cursor": None}
     after = {"user_id": "alice", "entry_id": "entry:2", "booked_at": _at(2)}
-    assert store.began == [after], "with every part of the key that DynamoDB asks for"
+    assert [how["after"] for how in store.queries] == [after], (
+        "with every part of the key that DynamoDB asks for"
+    )
 
 
 def test_a_sum_that_is_stale_is_computed_again_from_the_newest_entry_on(
-    books: Books, store: Log
+    books: Books, store: Recorder
 ) -> None:
     """However many entries there are: those at the place and before it are counted once."""
     _account(store, total=205, booked_at="later")
@@ -163,7 +139,9 @@ def test_a_sum_is_carried_up_to_what_json_carries_exactly(books: Books, balance:
         history.entries(books, "alice", 3, _sealed(place))
 
 
-def test_a_days_use_that_is_no_entry_yet_is_shown_for_each_key(books: Books, store: Log) -> None:
+def test_a_days_use_that_is_no_entry_yet_is_shown_for_each_key(
+    books: Books, store: Recorder
+) -> None:
     _account(store, used=9, itemised=2, use_day="2026-01-02", keys_changed=1, uR6Cr=5)
     uses = {"kR6Cr": {"key_id": "key_a", "day": 1}, "version": 1}
     store.tables["quotas"]["alice", "uses"] = {"user_id": "alice", "item": "uses", **uses}
@@ -206,7 +184,7 @@ def test_the_id_of_an_entry_names_its_cause() -> None:
 
 
 def test_reversals_that_the_ledger_has_are_known_again_with_all_their_figures(
-    books: Books, store: Log
+    books: Books, store: Recorder
 ) -> None:
     """A clawback of which two units had expired, one that was written off in part, a return."""
     payment = builders.pending(books, payment_id="pay_1")
@@ -226,7 +204,7 @@ def test_reversals_that_the_ledger_has_are_known_again_with_all_their_figures(
     assert ledger.with_all_booked(books.store, found) == found
 
 
-def test_a_customers_own_threshold_is_told_from_the_sellers(books: Books, store: Log) -> None:
+def test_a_customers_own_threshold_is_told_from_the_sellers(books: Books, store: Recorder) -> None:
     assert alert.read(books, "alice") == Alert(5, is_default=True)
     assert alert.change(books, "alice", 0) == Alert(0, is_default=False)
     assert alert.read(books, "alice") == Alert(0, is_default=False)
@@ -253,7 +231,7 @@ def _soon(name: str, seconds: int, free: int = 1, held: int = 0, told: int = 0) 
 
 
 def test_reminders_are_one_transaction_with_an_event_for_each_lot_that_is_due(
-    books: Books, store: Log
+    books: Books, store: Recorder
 ) -> None:
     """Those that are told already, empty or later are none of them. It books nothing."""
     lots = (
@@ -301,7 +279,7 @@ def _lot(name: str, left: int, seconds: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("number", "parts"), [(20, [20]), (21, [20, 1])])
 def test_twenty_lots_are_told_of_at_once(
-    books: Books, store: Log, number: int, parts: list[int]
+    books: Books, store: Recorder, number: int, parts: list[int]
 ) -> None:
     lots = [_soon(f"{one:03d}", DAY, told=1) for one in range(number)]
     keep(store, *lots, remaining=number, lots_left=number, lots_exact=1)
@@ -309,7 +287,9 @@ def test_twenty_lots_are_told_of_at_once(
     assert [(len(writes) - 1) // 2 for writes in store.transactions] == parts
 
 
-def test_what_was_used_of_lots_is_burned_before_they_are_told_of(books: Books, store: Log) -> None:
+def test_what_was_used_of_lots_is_burned_before_they_are_told_of(
+    books: Books, store: Recorder
+) -> None:
     """Of the first nothing is left, so that it is not told of; of the second it tells the rest."""
     lots = (_soon("a", DAY, free=2, told=1), _soon("b", 7 * DAY, free=7))
     figures = {"remaining": 6, "used": 3, "lots_left": 9, "lots_exact": 1}
@@ -323,7 +303,7 @@ def test_what_was_used_of_lots_is_burned_before_they_are_told_of(books: Books, s
 
 
 def test_lots_that_change_while_they_are_told_of_are_told_of_as_they_are_then(
-    books: Books, store: Log
+    books: Books, store: Recorder
 ) -> None:
     """Once, with what is left after the other container's debit."""
     mine = (_soon("a", DAY, free=3, told=1), _soon("b", 7 * DAY, free=7))
@@ -333,14 +313,14 @@ def test_lots_that_change_while_they_are_told_of_are_told_of_as_they_are_then(
         taken = _soon("a", DAY, free=1, told=1)
         keep(store, taken, remaining=8, used=2, lots_used=2, lots_left=8, lots_version=5)
 
-    store.meanwhile = meddle
+    store.before = [meddle]
     lot_reminders.tell_of_expiry(books, "alice")
     told = [row["data"]["left"] for row in store.tables["notices"].values()]
     assert told == [1, 7]
 
 
 def test_an_account_of_which_nothing_is_to_be_told_is_left_as_it_is(
-    books: Books, store: Log
+    books: Books, store: Recorder
 ) -> None:
     keep(store, _soon("a", 7 * DAY + 1), remaining=1, lots_left=1, lots_exact=1)
     lot_reminders.tell_of_expiry(books, "alice")

@@ -9,9 +9,10 @@ from billing.buying.session_params import Shop
 from billing.buying.sessions import Customer
 from billing.errors import BillingError
 from billing.payments.plan import Plan
-from support.builders import SHOP, books_on
+from support.builders import SHOP, Still, books_on
+from support.fakes.recording_store import Recorder
 from support.fakes.stripe_sessions import Sessions
-from support.transcripts import Recorder, Still, transcript
+from support.transcripts import transcript
 
 PLAN = Plan("small", "Small Pack", "50 API calls.", 500, "eur", 50)
 DATED = replace(PLAN, expires_after_days=30)

@@ -1,30 +1,27 @@
-"""Grants, voids and welcomes that meet at the worst moment, and rows that a restore took away."""
+"""Grants and voids that meet at the worst moment, and rows that a restore took away."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final
 
 import pytest
 from billing.books import Books
 from billing.errors import BillingError, ConditionFailedError, NotDoneError, OutcomeUnknownError
-from billing.grants import api, welcome
+from billing.grants import api
 from billing.grants.booking import book
 from billing.grants.grant import Grant, GrantError
 from billing.holds import closing, placing
-from billing.payments.plan import Welcome
 from billing.settings import Telling
 from billing.spending import debits
 from billing.spending.meter import Meter
-from billing.storage.writes import Table, Write
-from support import builders, laws
-from support.fakes.memory_store import Meddled, MemoryStore, StrictStore
-from support.quotas import refused
+from billing.storage.writes import Table
+from support import builders
+from support.fakes.memory_store import Meddled, MemoryStore
+from support.quotas import balance, refused
 
 NOW: Final = 1_767_323_045
 GRANT: Final = Grant("T-1", "alice", 8, "sorry")
 GIVEN: Final = {"grant_id": "T-1", "units": 8, "expires_at": None, "remaining": 8, "debt": 0}
-FREE: Final = Welcome(3, needs_verified_email=False, daily_max=1)
 
 
 @pytest.fixture
@@ -43,17 +40,12 @@ def _spend(books: Books, units: int) -> None:
     debits.debit(Meter(books, ""), "alice", units)
 
 
-def _remaining(books: Books) -> int:
-    laws.check(books.store)
-    return debits.read(books, "alice").remaining
-
-
 def test_a_repeat_in_the_same_moment_gets_the_first_answer(books: Books, store: Meddled) -> None:
     """The customer has the units once."""
     store.first = lambda: api.give(books, GRANT)
     assert api.give(books, GRANT) == GIVEN
     assert api.give(books, GRANT) == GIVEN
-    assert _remaining(books) == 8
+    assert balance(books).remaining == 8
 
 
 @pytest.mark.parametrize(
@@ -68,7 +60,7 @@ def test_another_grant_under_one_key_in_the_same_moment_is_a_conflict(
     store.first = lambda: api.give(books, GRANT)
     for _ in range(2):
         assert refused(lambda: api.give(books, replace(GRANT, **other))) == "idempotency_conflict"
-    assert _remaining(books) == 8
+    assert balance(books).remaining == 8
     assert debits.read(books, "bob").total == 0
 
 
@@ -116,7 +108,7 @@ def test_a_repeat_is_answered_after_the_units_have_expired(books: Books) -> None
     first = api.give(books, expiring)
     books.clock.advance(seconds=61)  # type: ignore[attr-defined]
     assert api.give(books, expiring) == first
-    assert _remaining(books) == 0
+    assert balance(books).remaining == 0
 
 
 def test_a_grant_costs_four_calls_and_a_repeat_one() -> None:
@@ -168,7 +160,7 @@ def test_a_grant_is_decided_again_as_often_as_the_account_changes(
 
     store.first = concurrent
     assert book(books, GRANT)["remaining"] == 11
-    assert _remaining(books) == 11
+    assert balance(books).remaining == 11
     assert api.give(books, GRANT)["remaining"] == 11
 
 
@@ -201,7 +193,7 @@ def test_units_that_expire_in_the_very_second_are_not_taken_as_if_they_were_ther
     expiring = Grant("T-2", "alice", 5, "why", NOW)
     store.first = lambda: book(replace(books, clock=behind), expiring)
     assert book(books, Grant("T-3", "alice", -8, "too much"))["remaining"] == 2
-    assert _remaining(books) == 2
+    assert balance(books).remaining == 2
 
 
 def test_a_void_takes_what_a_debit_of_the_same_moment_has_left(
@@ -211,7 +203,7 @@ def test_a_void_takes_what_a_debit_of_the_same_moment_has_left(
     book(books, GRANT)
     store.first = lambda: _spend(books, 5)
     assert api.void(books, "T-1") == {"units": 3}
-    assert _remaining(books) == 0
+    assert balance(books).remaining == 0
 
 
 def test_a_void_takes_all_that_a_debit_of_the_same_moment_leaves(
@@ -222,7 +214,7 @@ def test_a_void_takes_all_that_a_debit_of_the_same_moment_leaves(
     book(books, Grant("T-2", "alice", 5, "why", NOW + 60))
     store.first = lambda: _spend(books, 5)
     assert api.void(books, "T-1") == {"units": 8}
-    assert _remaining(books) == 0
+    assert balance(books).remaining == 0
 
 
 def test_two_voids_of_the_same_moment_take_once(books: Books, store: Meddled) -> None:
@@ -230,7 +222,7 @@ def test_two_voids_of_the_same_moment_take_once(books: Books, store: Meddled) ->
     book(books, Grant("T-2", "alice", 5, "why"))
     store.first = lambda: api.void(books, "T-1")
     assert api.void(books, "T-1") == {"units": 8}
-    assert _remaining(books) == 5
+    assert balance(books).remaining == 5
 
 
 class Interrupted(MemoryStore):
@@ -255,7 +247,7 @@ def test_a_void_that_comes_second_answers_what_the_first_one_took() -> None:
     store.act = lambda: api.void(books, "T-1")
     assert api.void(books, "T-1") == {"units": 8}
     assert api.void(books, "T-1") == {"units": 8}
-    assert _remaining(books) == 0
+    assert balance(books).remaining == 0
 
 
 def test_two_voids_of_a_grant_that_is_used_up_are_one(books: Books, store: Meddled) -> None:
@@ -269,7 +261,7 @@ def test_two_voids_of_a_grant_that_is_used_up_are_one(books: Books, store: Meddl
 
     store.first = concurrent
     assert api.void(books, "T-1") == {"units": 0}
-    assert _remaining(books) == 5
+    assert balance(books).remaining == 5
 
 
 def test_a_void_is_decided_again_as_often_as_the_account_changes(
@@ -286,7 +278,7 @@ def test_a_void_is_decided_again_as_often_as_the_account_changes(
 
     store.first = concurrent
     assert api.void(books, "T-1") == {"units": 8}
-    assert _remaining(books) == 3
+    assert balance(books).remaining == 3
 
 
 def test_a_grant_that_a_restore_takes_away_while_it_is_voided_is_not_there(
@@ -318,7 +310,7 @@ def test_the_last_of_many_lots_is_voided_and_no_other(books: Books) -> None:
         book(books, Grant(f"T-{number}", "alice", 10 + number, "why", expires_at))
     assert api.void(books, "T-11") == {"units": 21}
     assert api.void(books, "T-5") == {"units": 15}
-    assert _remaining(books) == sum(range(10, 22)) - 36
+    assert balance(books).remaining == sum(range(10, 22)) - 36
 
 
 def test_what_a_hold_has_of_a_voided_grant_is_taken_when_it_comes_back(books: Books) -> None:
@@ -327,110 +319,4 @@ def test_what_a_hold_has_of_a_voided_grant_is_taken_when_it_comes_back(books: Bo
     held = placing.place(meter, "alice", 6, 60)
     assert api.void(books, "T-1") == {"units": 2}
     closing.release(meter, held.hold_id)
-    assert _remaining(books) == 0
-
-
-def test_a_welcome_that_is_asked_for_twice_at_once_is_given_once(
-    books: Books, store: Meddled
-) -> None:
-    """It is counted once: another customer is told that the day is full only by daily_max."""
-    two = Welcome(3, needs_verified_email=False, daily_max=2)
-    store.first = lambda: welcome.claim(books, "alice", two, {})
-    given = welcome.claim(books, "alice", two, {})
-    assert (given.is_new, given.answer["units"], given.answer["remaining"]) == (False, 3, 3)
-    assert _remaining(books) == 3
-    assert welcome.claim(books, "bob", two, {}).is_new
-    assert refused(lambda: welcome.claim(books, "carol", two, {})) == "welcome_closed_today"
-
-
-def test_a_welcome_with_another_expiry_in_the_same_moment_is_the_first_one(
-    books: Books, store: Meddled
-) -> None:
-    """A second lies between two requests of one customer."""
-    two = Welcome(3, needs_verified_email=False, daily_max=2, expires_after_days=1)
-
-    def concurrent() -> None:
-        books.clock.advance(seconds=5)  # type: ignore[attr-defined]
-        welcome.claim(books, "alice", two, {})
-
-    store.first = concurrent
-    given = welcome.claim(books, "alice", two, {})
-    assert (given.is_new, given.answer["expires_at"]) == (False, "2026-01-03T03:04:11.000000Z")
-    assert _remaining(books) == 3
-
-
-def test_a_welcome_of_another_size_in_the_same_moment_is_the_first_one(
-    books: Books, store: Meddled
-) -> None:
-    """The catalogue is being changed: one container has the old one."""
-    two = Welcome(3, needs_verified_email=False, daily_max=2)
-    store.first = lambda: welcome.claim(books, "alice", two, {})
-    given = welcome.claim(books, "alice", replace(two, units=4), {})
-    assert (given.is_new, given.answer["units"]) == (False, 3)
-    assert _remaining(books) == 3
-
-
-def test_the_last_welcome_of_the_day_goes_to_one_of_two(books: Books, store: Meddled) -> None:
-    """The other is told so, and nothing of his is written."""
-    store.first = lambda: welcome.claim(books, "bob", FREE, {})
-    with pytest.raises(BillingError) as found:
-        welcome.claim(books, "alice", FREE, {})
-    assert (found.value.code, found.value.status) == ("welcome_closed_today", 429)
-    owners = {owner for owner, _ in store.tables["quotas"]}
-    assert owners == {"bob", "welcome#2026-01-02"}
-    assert store.tables["quotas"]["welcome#2026-01-02", "given"]["given"] == 1
-    assert not welcome.claim(books, "bob", FREE, {}).is_new
-
-
-def test_a_welcome_whose_id_an_older_grant_has_is_an_operators(
-    books: Books, store: Meddled
-) -> None:
-    """Its entry stands in the ledger, and nobody was given it by a row."""
-    entry = {"units": 9, "note": "why", "booked_at": "2026-01-02T03:04:05.000000Z"}
-    store.commit(Write("ledger", ("alice", "welcome"), set=entry))
-    with pytest.raises(GrantError) as found:
-        welcome.claim(books, "alice", FREE, {})
-    assert found.value.kind == "conflict"
-
-
-@pytest.mark.parametrize(
-    ("claims", "is_welcome"),
-    [
-        ({"email_verified": True}, True),
-        ({"email_verified": "true"}, True),
-        ({"email_verified": "True"}, False),
-        ({"email_verified": "false"}, False),
-        ({"email_verified": False}, False),
-        ({"email_verified": ""}, False),
-        ({"email_verified": None}, False),
-        ({}, False),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("needs", [True, False])
-def test_an_e_mail_needs_to_be_verified_only_where_the_catalogue_says_so(
-    claims: dict[str, Any], *, is_welcome: bool, needs: bool
-) -> None:
-    """By the token's claim, as a truth or as API Gateway's text."""
-    books = builders.books_on(StrictStore())
-    free = Welcome(3, needs_verified_email=needs, daily_max=1)
-    claim = partial(welcome.claim, books, "alice", free, claims)
-    if needs and not is_welcome:
-        with pytest.raises(BillingError) as found:
-            claim()
-        assert (found.value.code, found.value.status) == ("email_not_verified", 403)
-        return
-    assert claim().is_new
-
-
-def test_who_was_welcomed_is_answered_so_without_a_verified_e_mail_and_on_a_full_day(
-    books: Books,
-) -> None:
-    """Where there is no welcome any more, it is not found."""
-    free = Welcome(3, needs_verified_email=True, daily_max=1)
-    first = welcome.claim(books, "alice", free, {"email_verified": True})
-    again = welcome.claim(books, "alice", free, {})
-    assert (again.is_new, again.answer) == (False, first.answer)
-    with pytest.raises(BillingError) as found:
-        welcome.claim(books, "alice", None, {})
-    assert (found.value.code, found.value.status) == ("not_found", 404)
+    assert balance(books).remaining == 0

@@ -13,7 +13,7 @@ from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.writes import Table
 from support import builders
-from support.fakes.memory_store import StrictStore
+from support.fakes.memory_store import MemoryStore
 
 NOW: Final = 1_767_323_045
 """2026-01-02T03:04:05Z, where the clock begins: a microsecond passes with every look."""
@@ -26,7 +26,7 @@ FREE: Final = Welcome(3, needs_verified_email=False, daily_max=2, expires_after_
 @pytest.fixture
 def books() -> Books:
     """Empty books. Events go out, and 10 units are few."""
-    return builders.books_on(StrictStore(), telling=Telling(is_on=True, low_at=10))
+    return builders.books_on(MemoryStore(), telling=Telling(is_on=True, low_at=10))
 
 
 def _owned(books: Books, table: Table, owner: str) -> dict[str, dict[str, Any]]:

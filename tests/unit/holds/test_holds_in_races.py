@@ -7,7 +7,7 @@ from billing.quota.balance import read_account
 from billing.spending import debits, memory
 from billing.spending.tries import EXACT_TRIES
 from support import laws
-from unit.spending.test_due_holds_and_exact_tries import Shop
+from support.contended_shop import Shop
 
 
 @pytest.fixture

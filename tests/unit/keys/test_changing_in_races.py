@@ -1,6 +1,6 @@
 """A key that is changed while it is used, revoked or changed by a concurrent request."""
 
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from billing.errors import (
@@ -13,29 +13,9 @@ from billing.keys import api_keys, revocation
 from billing.keys.limits import Limit
 from billing.quota.key_use import KeyUse
 from support import laws
-from support.fakes.scripted_store import Act, Scripted, raises
-from unit.keys.test_limits import TEN_A_DAY, World
-
-OLD: Final = f"key_{'0' * 23}1"
-"""A key of before there were counts."""
-
-
-@pytest.fixture
-def store() -> Scripted:
-    """An empty one."""
-    return Scripted()
-
-
-@pytest.fixture
-def world(store: Scripted) -> World:
-    """Alice has 100 units."""
-    return World(store)
-
-
-def _refused(act: Act) -> str:
-    with pytest.raises(BillingError) as refused:
-        act()
-    return refused.value.code
+from support.fakes.scripted_store import Scripted, raises
+from support.key_world import TEN_A_DAY, World
+from support.quotas import refused
 
 
 @pytest.mark.parametrize("changed", [{"name": "new"}, {"limit": TEN_A_DAY}, {"limit": None}])
@@ -53,7 +33,7 @@ def test_a_key_that_is_revoked_while_it_is_changed_is_not_found(
         store.before = [revoke]
     else:
         store.after = revoke
-    assert _refused(lambda: world.change(key, **changed)) == "not_found"
+    assert refused(lambda: world.change(key, **changed)) == "not_found"
     assert set(store.tables["keys"]) == {
         ("user#alice", "count"),
         ("user#alice", f"name#{KeyUse(key).name}"),

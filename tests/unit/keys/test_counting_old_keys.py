@@ -1,7 +1,5 @@
 """A key of before there were counts, which is counted while it is used or revoked."""
 
-from typing import Final
-
 import pytest
 from billing.errors import (
     BillingError,
@@ -11,35 +9,15 @@ from billing.keys import counting, revocation
 from billing.quota.key_use import KeyLimitReachedError, KeyNotCountedError, KeyUse
 from billing.spending import memory
 from support import laws
-from support.fakes.scripted_store import Act, Scripted
-from unit.keys.test_limits import TEN_A_DAY, World, _key_of_old
-
-OLD: Final = f"key_{'0' * 23}1"
-"""A key of before there were counts."""
-
-
-@pytest.fixture
-def store() -> Scripted:
-    """An empty one."""
-    return Scripted()
-
-
-@pytest.fixture
-def world(store: Scripted) -> World:
-    """Alice has 100 units."""
-    return World(store)
-
-
-def _refused(act: Act) -> str:
-    with pytest.raises(BillingError) as refused:
-        act()
-    return refused.value.code
+from support.fakes.scripted_store import Scripted
+from support.key_world import OLD, TEN_A_DAY, World, key_of_old
+from support.quotas import refused
 
 
 def test_the_first_debit_of_a_key_of_before_counts_it_in_four_rows(
     world: World, store: Scripted
 ) -> None:
-    _key_of_old(world, 1)
+    key_of_old(world, 1)
     assert world.debit(OLD, 2).remaining == 98
     name = KeyUse(OLD).name
     account = store.tables["quotas"]["alice", "quota"]
@@ -65,7 +43,7 @@ def test_two_first_debits_of_a_key_of_before_are_both_counted(
     world: World, store: Scripted
 ) -> None:
     """The second finds the counters there, and goes on with them."""
-    _key_of_old(world, 1)
+    key_of_old(world, 1)
     store.before = [None, lambda: world.debit(OLD, 3)]
     world.debit(OLD, 2)
     assert world.figures(OLD) == (None, 5, 5, 5)
@@ -73,7 +51,7 @@ def test_two_first_debits_of_a_key_of_before_are_both_counted(
 
 def test_a_key_that_was_counted_between_two_looks_is_counted_once(world: World) -> None:
     """The balance that is read for it shows the counters already."""
-    _key_of_old(world, 1)
+    key_of_old(world, 1)
     spent: list[int] = []
 
     def act(key: KeyUse | None) -> int:
@@ -92,13 +70,13 @@ def test_a_key_of_before_that_is_revoked_at_its_first_use_is_not_revived(
     world: World, store: Scripted, act: str
 ) -> None:
     """Nothing is taken for it, and no row of it is made."""
-    _key_of_old(world, 1)
+    key_of_old(world, 1)
     store.before = [lambda: revocation.revoke(world.books, "alice", OLD)]
     if act == "debit":
         store.before.insert(0, None)
-        assert _refused(lambda: world.debit(OLD)) == "invalid_key"
+        assert refused(lambda: world.debit(OLD)) == "invalid_key"
     else:
-        assert _refused(lambda: world.change(OLD, limit=TEN_A_DAY)) == "invalid_key"
+        assert refused(lambda: world.change(OLD, limit=TEN_A_DAY)) == "invalid_key"
     assert set(store.tables["keys"]) == {("user#alice", "count")}
     assert "used" not in store.tables["quotas"]["alice", "quota"]
     laws.check(store)
@@ -109,7 +87,7 @@ def test_a_short_name_of_any_other_key_is_never_taken_over(
     world: World, store: Scripted, other: str
 ) -> None:
     """Whether its id comes before or after: the key spends without counters."""
-    _key_of_old(world, 1)
+    key_of_old(world, 1)
     place = ("user#alice", f"name#{KeyUse(OLD).name}")
     row = {"owner": place[0], "id": place[1], "key_id": other, "used": 7}
     store.tables["keys"][place] = dict(row)
@@ -121,7 +99,7 @@ def test_a_short_name_of_any_other_key_is_never_taken_over(
 def test_a_key_whose_counters_a_restore_lost_is_counted_again_under_its_own_name(
     world: World, store: Scripted
 ) -> None:
-    _key_of_old(world, 1)
+    key_of_old(world, 1)
     world.debit(OLD, 2)
     name = KeyUse(OLD).name
     account = store.tables["quotas"]["alice", "quota"]
@@ -137,7 +115,7 @@ def test_a_total_that_still_stands_on_the_balance_is_not_mixed_with_another_keys
     world: World, store: Scripted
 ) -> None:
     """A restore lost the row that reserves its short name."""
-    _key_of_old(world, 1)
+    key_of_old(world, 1)
     store.tables["quotas"]["alice", "quota"][f"x{KeyUse(OLD).name}"] = 7
     with pytest.raises(NotDoneError, match="nothing was taken"):
         world.debit(OLD)

@@ -7,15 +7,9 @@ from billing.errors import BillingError
 from billing.keys import api_keys, held
 from billing.keys.held import HeldKey
 from billing.keys.limits import Limit
-from unit.keys.test_limits import TEN_A_DAY, World
+from support.key_world import TEN_A_DAY, World
 
 SITE = "https://shop.example.com"
-
-
-@pytest.fixture
-def world() -> World:
-    """A new one."""
-    return World()
 
 
 @pytest.mark.parametrize(

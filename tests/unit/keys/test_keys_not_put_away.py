@@ -10,15 +10,9 @@ from billing.quota.key_use import KeyUse
 from billing.storage.writes import Write
 from support import laws
 from support.fakes.memory_store import Meddled
-from unit.keys.test_limits import TEN_A_DAY, World, _key_of_old
+from support.key_world import TEN_A_DAY, World, key_of_old
 
 Revoke = Callable[[World, str], None]
-
-
-@pytest.fixture
-def world() -> World:
-    """A new one."""
-    return World()
 
 
 @pytest.fixture
@@ -108,7 +102,7 @@ def test_the_first_debit_of_a_key_of_before_checks_by_writing(
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
     """
-    key = _key_of_old(world, 1)
+    key = key_of_old(world, 1)
     commit, checks = world.store.commit, list[Write]()
 
     def watched(*writes: Write) -> None:

@@ -6,79 +6,19 @@ from typing import Any
 
 import pytest
 from billing.account import history
-from billing.books import Books
 from billing.errors import BillingError, Item
-from billing.holds import closing, placing
-from billing.holds.hold import Hold
-from billing.keys import api_keys, changes, counting, holders, live_count, revocation
-from billing.keys.figures import Key
+from billing.holds import closing
+from billing.keys import api_keys, changes, counting, live_count, revocation
 from billing.keys.limits import Limit
 from billing.quota.key_bookmarks import Per
 from billing.quota.key_use import NO_LIMIT, KeyUse, name_of
-from billing.settlement import settlement
 from billing.spending import debits, memory
-from billing.spending.meter import Meter
 from billing.storage.writes import Table
-from support import builders, laws
-from support.builders import Clock, fact, pending
+from support import laws
 from support.fakes.memory_store import MemoryStore
+from support.key_world import TEN_A_DAY, World, key_of_old
 
 BOUGHT = 100
-TEN_A_DAY = Limit(10, "day")
-
-
-class World:
-    """Alice has bought 100 units. What was taken is checked against the laws at every look."""
-
-    def __init__(self, store: MemoryStore | None = None) -> None:
-        """Nothing is used, and there is no key."""
-        memory._seen.clear()
-        self.clock = Clock()
-        self.store = store or MemoryStore()
-        self.books: Books = builders.books_on(self.store, clock=self.clock)
-        self.meter = Meter(self.books, "https://shop.example.com")
-        settlement.apply(self.books, fact(builders.completed(pending(self.books))))
-
-    def key(self, limit: Limit | None = None) -> str:
-        """Return the id of a new key."""
-        return api_keys.create(self.books, "alice", "dev", "laptop", limit).key_id
-
-    def debit(self, key_id: str, units: int = 1) -> debits.Debit:
-        """Debit for a key."""
-
-        def take(key: KeyUse | None) -> debits.Debit:
-            return debits.debit(self.meter, "alice", units, key)
-
-        return counting.spend_for(self.books, "alice", key_id, take)
-
-    def hold(self, key_id: str, units: int = 1, at_least: int = 0, seconds: int = 60) -> Hold:
-        """Place a hold for a key."""
-
-        def take(key: KeyUse | None) -> Hold:
-            return placing.place(self.meter, "alice", units, seconds, at_least=at_least, key=key)
-
-        return counting.spend_for(self.books, "alice", key_id, take)
-
-    def change(self, key_id: str, **changed: Any) -> Key:
-        """PATCH."""
-        return changes.change(self.books, "alice", key_id, changed)
-
-    def shown(self, key_id: str) -> Key:
-        """Return the key as the list shows it, once the laws hold."""
-        laws.check(self.store)
-        (key,) = [key for key in api_keys.list_all(self.books, "alice") if key.key_id == key_id]
-        return key
-
-    def figures(self, key_id: str) -> tuple[int | None, int, int, int]:
-        """Return what is left of the limit, and used today, this month and in all."""
-        key = self.shown(key_id)
-        return key.limit_remaining, key.used_today, key.used_this_month, key.used_total
-
-
-@pytest.fixture
-def world() -> World:
-    """A new one."""
-    return World()
 
 
 def _refused(act: Callable[[], object]) -> BillingError:
@@ -401,27 +341,9 @@ def test_another_users_key_is_refused(world: World) -> None:
     laws.check(world.store)
 
 
-def _key_of_old(world: World, number: int) -> str:
-    """A key as it was made before keys were counted."""
-    name = f"{number:024x}"
-    row = {"name": "old", "created_at": "2025-01-01T00:00:00.000000Z"}
-    world.store.tables["keys"]["user#alice", f"key_{name}"] = {
-        "owner": "user#alice",
-        "id": f"key_{name}",
-        **row,
-    }
-    world.store.tables["keys"][f"key#{name}", "key"] = {
-        "owner": f"key#{name}",
-        "id": "key",
-        "hash": holders.NO_HASH,
-        "user_id": "alice",
-    }
-    return f"key_{name}"
-
-
 def test_a_key_of_before_is_counted_from_its_first_debit_on(world: World) -> None:
     world.debit("", 5)
-    key = _key_of_old(world, 1)
+    key = key_of_old(world, 1)
     assert world.figures(key) == (None, 0, 0, 0)
     world.debit(key, 2)
     assert world.figures(key) == (None, 2, 2, 2)
@@ -431,19 +353,19 @@ def test_a_key_of_before_is_counted_from_its_first_debit_on(world: World) -> Non
 
 
 def test_a_key_of_before_can_be_revoked_before_it_is_counted(world: World) -> None:
-    key = _key_of_old(world, 1)
+    key = key_of_old(world, 1)
     revocation.revoke(world.books, "alice", key)
     assert _refused(lambda: world.debit(key)).code == "invalid_key"
     assert _refused(lambda: revocation.revoke(world.books, "alice", key)).code == "not_found"
 
 
 def test_a_key_of_before_can_get_a_limit_before_its_first_debit(world: World) -> None:
-    key = _key_of_old(world, 1)
+    key = key_of_old(world, 1)
     assert world.change(key, limit=TEN_A_DAY).limit_remaining == 10
 
 
 def test_a_key_of_before_whose_short_name_is_taken_spends_without_counters(world: World) -> None:
-    first, second = _key_of_old(world, 1), _key_of_old(world, 2)
+    first, second = key_of_old(world, 1), key_of_old(world, 2)
     world.debit(first)
     taken = world.store.tables["keys"]["user#alice", f"name#{KeyUse(first).name}"]
     place = ("user#alice", f"name#{KeyUse(second).name}")
@@ -457,7 +379,7 @@ def test_a_key_of_before_whose_short_name_is_taken_spends_without_counters(world
 
 
 def test_more_keys_of_before_than_32_spend_and_32_are_counted(world: World) -> None:
-    keys = [_key_of_old(world, number) for number in range(1, 35)]
+    keys = [key_of_old(world, number) for number in range(1, 35)]
     for key in keys:
         world.debit(key)
     account = world.store.tables["quotas"]["alice", "quota"]

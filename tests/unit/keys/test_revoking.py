@@ -1,41 +1,19 @@
 """A key that is revoked, or the count of keys, while a concurrent request does the same."""
 
 from types import SimpleNamespace
-from typing import Final
 
 import pytest
 from billing.errors import (
     AwsRefusedError,
-    BillingError,
     ConditionFailedError,
     OutcomeUnknownError,
 )
 from billing.keys import api_keys, holders, revocation
 from billing.quota.key_use import KeyUse
 from support import laws
-from support.fakes.scripted_store import Act, Scripted, raises
-from unit.keys.test_limits import TEN_A_DAY, World, _key_of_old
-
-OLD: Final = f"key_{'0' * 23}1"
-"""A key of before there were counts."""
-
-
-@pytest.fixture
-def store() -> Scripted:
-    """An empty one."""
-    return Scripted()
-
-
-@pytest.fixture
-def world(store: Scripted) -> World:
-    """Alice has 100 units."""
-    return World(store)
-
-
-def _refused(act: Act) -> str:
-    with pytest.raises(BillingError) as refused:
-        act()
-    return refused.value.code
+from support.fakes.scripted_store import Scripted, raises
+from support.key_world import OLD, TEN_A_DAY, World, key_of_old
+from support.quotas import refused
 
 
 def test_a_key_that_is_not_there_is_refused_by_the_first_write(world: World) -> None:
@@ -43,7 +21,7 @@ def test_a_key_that_is_not_there_is_refused_by_the_first_write(world: World) -> 
     gone = world.key()
     revocation.revoke(world.books, "alice", gone)
     calls = world.store.calls
-    assert _refused(lambda: revocation.revoke(world.books, "alice", gone)) == "not_found"
+    assert refused(lambda: revocation.revoke(world.books, "alice", gone)) == "not_found"
     assert world.store.calls == calls + 1
 
 
@@ -54,9 +32,9 @@ def test_no_other_row_of_a_user_is_revoked_or_changed_as_a_key(world: World, key
     if key_id == "name#":
         key_id += KeyUse(key).name
     before = dict(world.store.tables["keys"])
-    assert _refused(lambda: revocation.revoke(world.books, "alice", key_id)) == "not_found"
-    assert _refused(lambda: world.change(key_id, name="mine")) == "not_found"
-    assert _refused(lambda: world.change(key_id, limit=TEN_A_DAY)) == "not_found"
+    assert refused(lambda: revocation.revoke(world.books, "alice", key_id)) == "not_found"
+    assert refused(lambda: world.change(key_id, name="mine")) == "not_found"
+    assert refused(lambda: world.change(key_id, limit=TEN_A_DAY)) == "not_found"
     assert world.store.tables["keys"] == before
 
 
@@ -83,14 +61,14 @@ def test_a_full_count_is_right_and_is_not_written_again(world: World) -> None:
         world.key()
     before = dict(world.store.tables["keys"]["user#alice", "count"])
     assert (before["live"], before["changes"]) == (32, 1)
-    assert _refused(world.key) == "too_many_keys"
+    assert refused(world.key) == "too_many_keys"
     assert world.store.tables["keys"]["user#alice", "count"] == before
 
 
 def test_a_revoked_key_that_was_never_counted_leaves_no_counter(
     world: World, store: Scripted
 ) -> None:
-    _key_of_old(world, 1)
+    key_of_old(world, 1)
     before = dict(store.tables["quotas"]["alice", "quota"])
     revocation.revoke(world.books, "alice", OLD)
     assert store.tables["quotas"]["alice", "quota"] == {**before, "keys_changed": 1}
@@ -109,11 +87,11 @@ def test_a_key_that_is_counted_while_it_is_revoked_keeps_what_it_used(
     world: World, store: Scripted
 ) -> None:
     """A concurrent debit counts it between the two tries of the revocation."""
-    _key_of_old(world, 1)
+    key_of_old(world, 1)
     world.key()
     store.before = [None, lambda: world.debit(OLD, 3)]
     revocation.revoke(world.books, "alice", OLD)
-    assert _refused(lambda: world.debit(OLD)) == "invalid_key"
+    assert refused(lambda: world.debit(OLD)) == "invalid_key"
     assert store.tables["keys"]["user#alice", f"name#{KeyUse(OLD).name}"]["used"] == 3
     laws.check(store)
 
@@ -121,11 +99,11 @@ def test_a_key_that_is_counted_while_it_is_revoked_keeps_what_it_used(
 def test_a_key_that_two_requests_revoke_before_it_is_counted_is_revoked_once(
     world: World, store: Scripted
 ) -> None:
-    _key_of_old(world, 1)
+    key_of_old(world, 1)
     world.key()
     world.key()
     store.before = [None, lambda: revocation.revoke(world.books, "alice", OLD)]
-    assert _refused(lambda: revocation.revoke(world.books, "alice", OLD)) == "not_found"
+    assert refused(lambda: revocation.revoke(world.books, "alice", OLD)) == "not_found"
     assert store.tables["keys"]["user#alice", "count"]["live"] == 2
     laws.check(store)
 
@@ -142,7 +120,7 @@ def test_a_revoked_keys_total_is_put_away_at_the_third_try_at_last(
     revocation.revoke(world.books, "alice", key)
     account = store.tables["quotas"]["alice", "quota"]
     assert sum(name[0] == "x" for name in account) == standing
-    assert _refused(lambda: world.debit(key)) == "invalid_key"
+    assert refused(lambda: world.debit(key)) == "invalid_key"
     laws.check(store)
     world.clock.advance(days=1)
     world.debit("", 1)

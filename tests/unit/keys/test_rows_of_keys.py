@@ -14,7 +14,7 @@ from billing.keys.figures import Key
 from billing.keys.limits import Limit
 from support import builders
 from support.builders import START
-from support.fakes.memory_store import StrictStore
+from support.fakes.memory_store import MemoryStore
 
 FIRST, SECOND, THIRD = (digit * 24 for digit in "123")
 SECRET: Final = "s" * 43
@@ -26,13 +26,13 @@ TEN_A_MONTH: Final = Limit(10, "month")
 
 
 @pytest.fixture
-def store() -> StrictStore:
+def store() -> MemoryStore:
     """An empty one."""
-    return StrictStore()
+    return MemoryStore()
 
 
 @pytest.fixture
-def books(store: StrictStore, monkeypatch: pytest.MonkeyPatch) -> Books:
+def books(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Books:
     """The clock stands still, and keys are numbered 111..., 222..., 333..."""
     numbers = iter([FIRST, SECOND, THIRD])
     drawn = SimpleNamespace(token_hex=lambda _: next(numbers), token_urlsafe=lambda _: SECRET)
@@ -40,7 +40,7 @@ def books(store: StrictStore, monkeypatch: pytest.MonkeyPatch) -> Books:
     return builders.books_on(store, clock=lambda: START)  # type: ignore[arg-type] # stands still
 
 
-def _rows(store: StrictStore, table: str) -> dict[tuple[str, str], dict[str, Any]]:
+def _rows(store: MemoryStore, table: str) -> dict[tuple[str, str], dict[str, Any]]:
     """The rows without their keys."""
     names = {"keys": ("owner", "id"), "quotas": ("user_id", "item")}[table]
     found = {}
@@ -50,7 +50,7 @@ def _rows(store: StrictStore, table: str) -> dict[tuple[str, str], dict[str, Any
     return found
 
 
-def test_a_new_key_is_six_rows(books: Books, store: StrictStore) -> None:
+def test_a_new_key_is_six_rows(books: Books, store: MemoryStore) -> None:
     """The row that the key is found by has its name and its limit, too: a call costs one read."""
     made = api_keys.create(books, "alice", "dev", "laptop", TEN_A_MONTH)
     assert made == NewKey(
@@ -79,7 +79,7 @@ def test_a_new_key_is_six_rows(books: Books, store: StrictStore) -> None:
     }
 
 
-def test_a_new_key_without_a_limit_names_none(books: Books, store: StrictStore) -> None:
+def test_a_new_key_without_a_limit_names_none(books: Books, store: MemoryStore) -> None:
     """Its counter has as much left as no key uses in a day."""
     made = api_keys.create(books, "alice", "dev", "laptop")
     assert (made.limit, made.limit_remaining, made.resets_at) == (None, None, None)
@@ -91,7 +91,7 @@ def test_a_new_key_without_a_limit_names_none(books: Books, store: StrictStore) 
     }
 
 
-def test_a_change_is_in_both_rows_and_only_of_its_key(books: Books, store: StrictStore) -> None:
+def test_a_change_is_in_both_rows_and_only_of_its_key(books: Books, store: MemoryStore) -> None:
     """A name that is not given stays, and so does a limit."""
     for name in ("laptop", "server", "phone"):
         api_keys.create(books, "alice", "dev", name, TEN_A_MONTH)
@@ -137,7 +137,7 @@ def test_a_change_is_in_both_rows_and_only_of_its_key(books: Books, store: Stric
     assert _rows(store, "quotas")["alice", "uses"]["k-lpp"] == {"key_id": f"key_{SECOND}"}
 
 
-def test_a_revoked_key_leaves_its_name_and_what_it_used(books: Books, store: StrictStore) -> None:
+def test_a_revoked_key_leaves_its_name_and_what_it_used(books: Books, store: MemoryStore) -> None:
     """Every other row of it goes; the count of live keys is one less."""
     for name in ("laptop", "server", "phone"):
         api_keys.create(books, "alice", "dev", name)
@@ -171,7 +171,7 @@ def test_a_revoked_key_leaves_its_name_and_what_it_used(books: Books, store: Str
 
 
 def test_keys_are_listed_oldest_first_and_by_their_id_within_a_moment(
-    store: StrictStore,
+    store: MemoryStore,
 ) -> None:
     """Whatever order they are stored in."""
     rows = {"key_1": "laptop", "key_2": "server", "key_3": "phone", "key_4": "tablet"}
@@ -189,7 +189,7 @@ def test_keys_are_listed_oldest_first_and_by_their_id_within_a_moment(
 
 
 def test_a_customer_with_more_keys_than_are_listed_sees_the_rest_as_they_revoke_some(
-    store: StrictStore,
+    store: MemoryStore,
 ) -> None:
     """Such keys were made before there was a bound of 32. A thousand are listed."""
     books = builders.books_on(store)
@@ -206,12 +206,12 @@ def test_a_customer_with_more_keys_than_are_listed_sees_the_rest_as_they_revoke_
     assert [key.key_id for key in api_keys.list_all(books, "alice")] == ids[1:]
 
 
-def test_a_customer_without_keys_costs_one_read(store: StrictStore) -> None:
+def test_a_customer_without_keys_costs_one_read(store: MemoryStore) -> None:
     assert api_keys.list_all(builders.books_on(store), "alice") == []
     assert store.calls == 1
 
 
-def test_another_limit_costs_no_look_at_holds(books: Books, store: StrictStore) -> None:
+def test_another_limit_costs_no_look_at_holds(books: Books, store: MemoryStore) -> None:
     """What a limit leaves is moved by the difference, whatever is held of it."""
     made = api_keys.create(books, "alice", "dev", "laptop", TEN_A_MONTH)
     store.calls = 0

@@ -12,25 +12,10 @@ from billing.quota.lot_changes import NO_CHANGE, Change
 from billing.quota.lot_rows import Holdings
 from billing.storage.writes import Must, Write
 from support import builders
+from support.builders import Still
 from support.deadlines import PausedDeadline
-from support.fakes.memory_store import StrictStore
-from support.schedules import Still
-
-NOW: Final = "2026-01-02T03:04:05.000000Z"
-
-
-class Recorder(StrictStore):
-    """Notes the transactions that were carried out."""
-
-    def __init__(self) -> None:
-        """None yet."""
-        super().__init__()
-        self.transactions: list[tuple[Write, ...]] = []
-
-    def commit(self, *writes: Write) -> None:
-        """See MemoryStore."""
-        super().commit(*writes)
-        self.transactions.append(writes)
+from support.fakes.recording_store import Recorder
+from support.quota_rows import EARLIER_KEY, NOW, keep, key, lot
 
 
 @pytest.fixture
@@ -45,31 +30,9 @@ def books(store: Recorder) -> Books:
     return builders.books_on(store, clock=Still())
 
 
-def lot(name: str, free: int, held: int = 0, expires_at: int = 0, **members: Any) -> Lot:
-    """A grant's, unless told otherwise."""
-    return Lot(name, "grant", 20, free, held, expires_at, 1, name, **members)
-
-
-def key(name: str, expires_at: int = 0) -> str:
-    """Of that lot."""
-    return f"lot#{expires_at or 999999999999:012d}#0#{1:016d}#{name}"
-
-
-def keep(store: Recorder, *lots: Lot, **figures: Any) -> Balance:
-    """Alice's account and lots, as rows."""
-    rows = store.tables["quotas"]
-    for one in lots:
-        rows["alice", one.key] = {"user_id": "alice", "item": one.key, **one.to_item()}
-    rows["alice", "quota"] = {"user_id": "alice", "item": "quota", **figures}
-    rows["alice", "lon"] = {"user_id": "alice", "item": "lon"}
-    rows["alice", "lou"] = {"user_id": "alice", "item": "lou"}
-    return Balance.from_item(figures)
-
-
 A: Final = lot("a", 3, 1, 1000)
 B: Final = lot("b", 5, 0, 2000)
 C: Final = lot("c", 7)
-EARLIER_KEY: Final = "lot#999999999999#1#0000000000000000#earlier"
 
 
 def _holdings(balance: Balance, *, is_all: bool = True) -> Holdings:

@@ -12,11 +12,9 @@ from billing.quota.lot_changes import NO_CHANGE, Change
 from billing.quota.lot_holds import Closed
 from billing.quota.lot_rows import Holdings
 from billing.storage.writes import Must, Write
-from unit.lots.test_holdings import EARLIER_KEY, key, lot
+from support.quota_rows import EARLIER_KEY, NOW, NOW_EPOCH, key, lot
 
 MOMENT: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-NOW: Final = "2026-01-02T03:04:05.000000Z"
-NOW_EPOCH: Final = 1_767_323_045
 PINNED: Final = (Must("lots_version", "==", 4),)
 PLACE: Final = ("alice", "quota")
 

@@ -10,20 +10,15 @@ from billing.books import Books
 from billing.clock import from_epoch
 from billing.expiry import lot_expiry, present, upkeep
 from billing.expiry.lot_expiry import ExpiredLots
-from billing.lots.lot import Lot
 from billing.quota.balance import Balance, Expiry
 from billing.settings import Telling
 from billing.spending import memory
 from billing.storage.writes import Must, Write
 from support import builders
+from support.builders import Still
 from support.deadlines import PausedDeadline
-from support.schedules import Still
-from unit.lots.test_holdings import Recorder, keep, key, lot
-
-NOW: Final = "2026-01-02T03:04:05.000000Z"
-NOW_EPOCH: Final = 1_767_323_045
-ACCOUNT: Final = ("alice", "quota")
-NEW: Final = (Must("user_id", "absent"),)
+from support.fakes.recording_store import Recorder
+from support.quota_rows import ACCOUNT, NEW, NOW, NOW_EPOCH, due_lots, is_, keep, key, lot
 
 
 @pytest.fixture
@@ -37,14 +32,6 @@ def store() -> Recorder:
 def books(store: Recorder) -> Books:
     """Events go out; the clock stands."""
     return builders.books_on(store, clock=Still(), telling=Telling(is_on=True, low_at=0))
-
-
-def _is(name: str, value: object) -> Must:
-    return Must(name, "==", value)
-
-
-def _due(number: int, seconds: int = 0) -> list[Lot]:
-    return [lot(f"{one:04d}", 1, 0, NOW_EPOCH + seconds) for one in range(number)]
 
 
 THREE: Final = (
@@ -96,10 +83,10 @@ def test_lots_that_are_due_go_in_one_transaction_once_their_use_is_burned(
             "lots_version": 1,
         },
         must=(
-            _is("lots_due", NOW_EPOCH - 1),
-            _is("used", 6),
+            is_("lots_due", NOW_EPOCH - 1),
+            is_("used", 6),
             Must("remaining", ">=", 6),
-            _is("lots_version", 9),
+            is_("lots_version", 9),
         ),
     )
     assert batch.closing == (
@@ -107,14 +94,14 @@ def test_lots_that_are_due_go_in_one_transaction_once_their_use_is_burned(
             "quotas",
             ("alice", key("a", NOW_EPOCH - 1)),
             delete=True,
-            must=(_is("free", 3), _is("held", 0)),
+            must=(is_("free", 3), is_("held", 0)),
         ),
         Write(
             "quotas",
             ("alice", key("b", NOW_EPOCH)),
             set={"free": 0},
             remove=("open",),
-            must=(_is("free", 5), _is("held", 2)),
+            must=(is_("free", 5), is_("held", 2)),
         ),
         _gone("a", 1),
         _gone("b", 5),
@@ -152,7 +139,7 @@ def test_lots_that_were_used_up_go_without_an_entry(books: Books, store: Recorde
         ACCOUNT,
         set={"updated_at": NOW, "lots_due": NOW_EPOCH + 1},
         add={"lots_left": -8, "lots_used": 8, "lots_version": 1},
-        must=(_is("lots_due", NOW_EPOCH - 1), _is("used", 12), _is("lots_version", 9)),
+        must=(is_("lots_due", NOW_EPOCH - 1), is_("used", 12), is_("lots_version", 9)),
     )
     assert [write.table for write in batch.closing] == ["quotas", "quotas"]
     assert batch.notices == ()
@@ -164,7 +151,7 @@ def test_thirty_lots_expire_at_once(
 ) -> None:
     """A row, an entry and an event each are within DynamoDB's hundred."""
     figures = {"total": number, "remaining": number, "lots_left": number, "lots_exact": 1}
-    balance = keep(store, *_due(number), lots_due=NOW_EPOCH, **figures)
+    balance = keep(store, *due_lots(number), lots_due=NOW_EPOCH, **figures)
     lot_expiry.expire_due(books, "alice", balance)
     assert [(len(writes) - 1) // 3 for writes in store.transactions] == parts
     left = Balance.from_item(store.tables["quotas"][ACCOUNT])
@@ -218,7 +205,7 @@ def test_a_lot_that_the_ledger_has_booked_goes_without_another_entry(
 def test_lots_after_those_that_the_ledger_has_booked_go_too(books: Books, store: Recorder) -> None:
     """The first of 31 is booked: its part is written without that entry, and then the next part."""
     figures = {"total": 31, "remaining": 31, "lots_left": 31, "lots_exact": 1}
-    balance = keep(store, *_due(31), lots_due=NOW_EPOCH, **figures)
+    balance = keep(store, *due_lots(31), lots_due=NOW_EPOCH, **figures)
     booked = {"user_id": "alice", "entry_id": "expired:0000", "units": -1}
     store.tables["ledger"]["alice", "expired:0000"] = booked
     paused: list[float] = []
@@ -257,48 +244,6 @@ def test_a_hold_of_the_first_second_of_all_is_handled_first(books: Books) -> Non
     assert type(upkeep.read_expired(books, "alice", first)).__name__ == "ExpiredHolds"
 
 
-def _hold(store: Recorder, name: str, seconds: int, units: int, **members: Any) -> None:
-    at = NOW_EPOCH + seconds
-    item = f"hold#{at:012d}#{name}"
-    row = {"user_id": "alice", "item": item, "units": units, "expires_at": at, **members}
-    store.tables["quotas"]["alice", item] = row
-
-
-KEY_ID: Final = "key_000000000000000000000000"
-
-
-def test_a_read_counts_holds_and_lots_whose_time_is_over_as_given_back_and_gone(
-    books: Books, store: Recorder
-) -> None:
-    """Nothing is written. What comes back pays debt, and the key of a hold has it again."""
-    a, b = lot("a", 0, 4, NOW_EPOCH), lot("b", 0, 5, NOW_EPOCH + 9)
-    figures = {
-        "total": 20,
-        "used": 14,
-        "held": 10,
-        "debt": 4,
-        "holds_due": NOW_EPOCH - 1,
-        "holds_placed": 3,
-        "lots_used": 14,
-        "lots_left": 9,
-        "lots_held": 9,
-        "lots_exact": 1,
-        "rR6Cr": 1,
-    }
-    keep(store, a, b, **figures)
-    _hold(store, "aa", -1, 5, parts={a.key: 4}, key_id=KEY_ID)
-    _hold(store, "bb", 0, 3, parts={b.key: 3})
-    _hold(store, "cc", 1, 2, parts={b.key: 2})
-    balance = Balance.from_item(store.tables["quotas"][ACCOUNT])
-    found = present.read(books, "alice", balance)
-    shown = found.as_answer("alice")
-    assert (shown.total, shown.used, shown.held, shown.remaining, shown.debt) == (20, 14, 2, 4, 0)
-    assert found.keys["rR6Cr"] == 6
-    assert store.transactions == []
-    listed = lot_listing.lots(books, "alice", 20, "")["lots"]
-    assert [(one.lot_id, one.left) for one in listed] == [("b", 5), ("earlier", 1)]
-
-
 def test_a_read_lets_go_of_free_units_whose_time_is_over(books: Books, store: Recorder) -> None:
     balance = keep(store, *THREE, **FIGURES)
     found = present.read(books, "alice", balance).as_answer("alice")
@@ -306,114 +251,3 @@ def test_a_read_lets_go_of_free_units_whose_time_is_over(books: Books, store: Re
     quota = lot_listing.read_quota(books, "alice")
     assert quota.expires_next == Expiry(7, from_epoch(NOW_EPOCH + 1))
     assert (quota.total, quota.remaining) == (24, 7)
-
-
-def test_a_hold_whose_lots_time_is_over_gives_nothing_back_to_a_reader(
-    books: Books, store: Recorder
-) -> None:
-    a = lot("a", 0, 4, NOW_EPOCH)
-    keep(
-        store,
-        a,
-        total=9,
-        remaining=5,
-        held=4,
-        holds_due=NOW_EPOCH,
-        holds_placed=1,
-        lots_left=4,
-        lots_held=4,
-        lots_exact=1,
-    )
-    _hold(store, "aa", 0, 4, parts={a.key: 4})
-    found = lot_listing.read_quota(books, "alice")
-    assert (found.total, found.remaining, found.held) == (5, 5, 0)
-    assert found.expires_next is None
-
-
-@pytest.mark.parametrize(
-    ("figures", "calls"),
-    [
-        ({}, 1),
-        ({"holds_due": NOW_EPOCH + 1}, 1),
-        ({"holds_due": NOW_EPOCH}, 2),
-        ({"lots_exact": 1}, 1),
-        ({"lots_exact": 1, "holds_due": NOW_EPOCH + 1}, 3),
-        ({"lots_due": NOW_EPOCH + 1}, 3),
-        ({"lots_due": NOW_EPOCH}, 3),
-        ({"lots_exact": 1, "holds_due": NOW_EPOCH}, 4),
-    ],
-)
-def test_a_quota_is_read_in_no_more_calls_than_it_needs(
-    books: Books, store: Recorder, figures: dict[str, int], calls: int
-) -> None:
-    keep(store, total=5, remaining=5, **figures)
-    store.calls = 0
-    assert lot_listing.read_quota(books, "alice").remaining == 5
-    assert store.calls == calls
-
-
-def test_what_expires_next_is_the_free_units_of_the_first_second(
-    books: Books, store: Recorder
-) -> None:
-    """Of a lot that a hold has, nothing expires then; lots that never expire are no part of it."""
-    lots = (
-        lot("a", 0, 3, NOW_EPOCH + 5),
-        lot("b", 2, 1, NOW_EPOCH + 7),
-        lot("c", 4, 0, NOW_EPOCH + 7),
-        lot("d", 8, 0, NOW_EPOCH + 9),
-        lot("e", 16),
-    )
-    figures = {"remaining": 30, "held": 4, "lots_left": 34, "lots_held": 4, "lots_exact": 1}
-    keep(store, *lots, lots_due=NOW_EPOCH + 5, **figures)
-    at = from_epoch(NOW_EPOCH + 7)
-    assert lot_listing.read_quota(books, "alice").expires_next == Expiry(6, at)
-
-
-def test_lots_are_listed_by_the_page_in_the_order_in_which_they_burn(
-    books: Books, store: Recorder
-) -> None:
-    """Those of which nothing is left are none of them."""
-    used_up = lot("0000", 1, 0, NOW_EPOCH + 5)
-    figures = {"remaining": 4, "used": 1, "lots_left": 5, "lots_exact": 1}
-    keep(store, used_up, *_due(5, 5)[1:], lots_due=NOW_EPOCH + 5, **figures)
-    pages: list[list[str]] = []
-    cursor: str | None = ""
-    while cursor is not None:
-        page = lot_listing.lots(books, "alice", 2, cursor)
-        pages.append([one.lot_id for one in page["lots"]])
-        cursor = page["next_cursor"]
-    assert pages == [["0001", "0002"], ["0003", "0004"]]
-    whole = lot_listing.lots(books, "alice", 4, "")
-    assert (len(whole["lots"]), whole["next_cursor"]) == (4, None)
-
-
-def test_holds_that_name_no_lots_are_shown_where_their_units_came_from(
-    books: Books, store: Recorder
-) -> None:
-    """No unit can expire on this account."""
-    bought = Lot("p", "purchase", 10, 10, 0, 0, 5, "cs_1")
-    figures = {"total": 15, "remaining": 6, "held": 4, "used": 5, "lots_left": 10}
-    keep(store, bought, **figures)
-    listed = lot_listing.lots(books, "alice", 20, "")["lots"]
-    assert [(one.lot_id, one.units, one.left) for one in listed] == [("p", 10, 10)]
-    keep(store, bought, **{**figures, "remaining": 9, "used": 2})
-    listed = lot_listing.lots(books, "alice", 20, "")["lots"]
-    assert [(one.lot_id, one.units, one.left) for one in listed] == [
-        ("earlier", 5, 3),
-        ("p", 10, 10),
-    ]
-    keep(store, bought, total=15, remaining=3, held=4, used=8, lots_left=10)
-    listed = lot_listing.lots(books, "alice", 20, "")["lots"]
-    assert [(one.lot_id, one.left) for one in listed] == [("p", 7)]
-
-
-def test_a_hold_that_is_over_on_such_an_account_is_given_back_to_a_reader(
-    books: Books, store: Recorder
-) -> None:
-    bought = Lot("p", "purchase", 10, 10, 0, 0, 5, "cs_1")
-    figures = {"total": 10, "remaining": 6, "held": 4, "lots_left": 10, "holds_due": NOW_EPOCH}
-    balance = keep(store, bought, holds_placed=1, **figures)
-    _hold(store, "aa", 0, 4)
-    found = present.read_with_lots(books, "alice", balance)
-    assert (found.balance.held, found.balance.remaining) == (0, 10)
-    assert [(one.lot_id, one.left) for one in found.lots if one.left] == [("p", 10)]

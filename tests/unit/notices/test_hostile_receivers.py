@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,42 +15,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from support.raw_receivers import Act, Server, read
 
-Act = Callable[[socket.socket], None]
 TRY: float = 1
 """Seconds in place of the product's five."""
-
-
-class Server:
-    """Accepts connections and lets ``act`` deal with each."""
-
-    def __init__(self, act: Act, tls: ssl.SSLContext | None = None) -> None:
-        """Listen on a free port."""
-        self.listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listening.getsockname()[1]
-        self.connections = 0
-        self._act, self._tls = act, tls
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listening.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
-
-    def _answer(self, connection: socket.socket) -> None:
-        try:
-            if self._tls:
-                connection = self._tls.wrap_socket(connection, server_side=True)
-            self._act(connection)
-        except OSError:
-            pass
-        finally:
-            connection.close()
 
 
 @pytest.fixture(autouse=True)
@@ -59,33 +27,9 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_post, "TRY_SECONDS", TRY)
 
 
-@pytest.fixture
-def serve() -> Iterator[Callable[..., Server]]:
-    """Start servers, and stop them at the end."""
-    servers: list[Server] = []
-
-    def start(act: Act, tls: ssl.SSLContext | None = None) -> Server:
-        servers.append(Server(act, tls))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.listening.close()
-
-
-def _read(connection: socket.socket) -> bytes:
-    found = b""
-    while b"\r\n\r\n" not in found or not found.endswith(b"}"):
-        part = connection.recv(65536)
-        if not part:
-            break
-        found += part
-    return found
-
-
 def _answering(raw: bytes) -> Act:
     def act(connection: socket.socket) -> None:
-        _read(connection)
+        read(connection)
         connection.sendall(raw)
 
     return act
@@ -124,7 +68,7 @@ def test_a_receiver_gets_the_body_and_its_headers(serve: Callable[..., Server]) 
     got: list[bytes] = []
 
     def act(connection: socket.socket) -> None:
-        got.append(_read(connection))
+        got.append(read(connection))
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
 
     server = serve(act)
@@ -144,12 +88,12 @@ def test_a_redirect_is_not_followed(serve: Callable[..., Server]) -> None:
 
 
 def _hang(connection: socket.socket) -> None:
-    _read(connection)
+    read(connection)
     time.sleep(30)  # the receiver hangs; the test does not wait for it
 
 
 def _drip(connection: socket.socket) -> None:
-    _read(connection)
+    read(connection)
     for byte in b"HTTP/1.1 200 OK\r\n" + b"x-slow: 1\r\n" * 1000:
         connection.sendall(bytes([byte]))
         time.sleep(0.05)  # within every single time-out
@@ -168,14 +112,14 @@ def test_what_comes_before_the_answer_is_not_the_answer(
 
 
 def _hints(connection: socket.socket) -> None:
-    _read(connection)
+    read(connection)
     while True:
         connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
         time.sleep(0.05)  # as above, with a status that http.client does not know
 
 
 def _continue(connection: socket.socket) -> None:
-    _read(connection)
+    read(connection)
     while True:
         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         time.sleep(0.05)  # each is a whole answer that ends nothing
@@ -217,7 +161,7 @@ def test_a_huge_body_is_not_read(serve: Callable[..., Server]) -> None:
     sent: list[int] = []
 
     def act(connection: socket.socket) -> None:
-        _read(connection)
+        read(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n")
         for _ in range(10_000):
             connection.sendall(b"x" * 100_000)

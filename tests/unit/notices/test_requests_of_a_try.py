@@ -2,15 +2,12 @@
 
 import socket
 import ssl
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from billing.notices import address, http_post
 from billing.notices.delivery import Answer, Failed, Gone, Sent
-from unit.notices.test_hostile_receivers import Server, _read, serve  # noqa: F401 - a fixture
-
-Serve = Callable[..., Server]
+from support.raw_receivers import Serve, read
 
 
 def _send(url: str) -> Answer:
@@ -35,12 +32,12 @@ def _send(url: str) -> Answer:
     ],
 )
 def test_each_status_at_a_bound_means_what_it_says(
-    serve: Serve,  # noqa: F811 - the fixture
+    serve: Serve,
     status: int,
     means: Answer,
 ) -> None:
     def act(connection: socket.socket) -> None:
-        _read(connection)
+        read(connection)
         connection.sendall(f"HTTP/1.1 {status} x\r\ncontent-length: 0\r\n\r\n".encode())
 
     assert _send(f"http://127.0.0.1:{serve(act).port}/") == means
@@ -48,13 +45,13 @@ def test_each_status_at_a_bound_means_what_it_says(
 
 @pytest.mark.parametrize("interim", [100, 102, 103, 198, 199])
 def test_an_interim_answer_is_followed_by_the_answer(
-    serve: Serve,  # noqa: F811 - the fixture
+    serve: Serve,
     interim: int,
 ) -> None:
     """However many there are."""
 
     def act(connection: socket.socket) -> None:
-        _read(connection)
+        read(connection)
         connection.sendall(f"HTTP/1.1 {interim} x\r\n\r\n".encode() * 3)
         connection.sendall(b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n")
 
@@ -74,7 +71,7 @@ def test_an_interim_answer_is_followed_by_the_answer(
     ],
 )
 def test_a_try_names_the_host_as_its_address_does(
-    serve: Serve,  # noqa: F811 - the fixture
+    serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
     url: str,
     host: str,
@@ -83,7 +80,7 @@ def test_a_try_names_the_host_as_its_address_does(
     got: list[bytes] = []
 
     def act(connection: socket.socket) -> None:
-        got.append(_read(connection))
+        got.append(read(connection))
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
     server = serve(act)
@@ -108,13 +105,13 @@ def test_a_try_names_the_host_as_its_address_does(
 
 
 def test_the_next_address_is_tried_where_one_refuses(
-    serve: Serve,  # noqa: F811 - the fixture
+    serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In their order, and no further one than needed."""
 
     def act(connection: socket.socket) -> None:
-        _read(connection)
+        read(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
     server = serve(act)

@@ -13,21 +13,13 @@ from billing.notices.rows import Row, new_row
 from billing.settings import Telling
 from billing.storage.writes import Write
 from support import builders
-from support.builders import START, Clock
+from support.builders import START, Still
 from support.fakes.memory_store import MemoryStore
 
 BEGUN: Final = 1_767_323_045
 """START, 2026-01-02T03:04:05Z, in epoch seconds."""
 HOURS_72: Final = 259_200
 DAYS_30: Final = 2_592_000
-
-
-class Still(Clock):
-    """A clock that stands still between two advances."""
-
-    def __call__(self) -> Any:
-        """Now."""
-        return self.now
 
 
 class Failing(MemoryStore):

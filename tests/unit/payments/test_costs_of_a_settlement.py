@@ -11,7 +11,8 @@ from billing.settlement import settlement
 from billing.storage.writes import Write
 from support import builders
 from support.builders import books_on, fact
-from support.transcripts import Recorder, Story
+from support.fakes.recording_store import Recorder
+from support.transcripts import Story
 
 DATED = Plan("dated", "Dated", "Units that expire.", 999, "usd", 100, expires_after_days=30)
 

@@ -7,22 +7,12 @@ import pytest
 from billing.facts import Fact
 from billing.payments.deciding import decide
 from billing.payments.decision import Already, Change, Park
-from billing.payments.payment import Payment, Phase
+from billing.payments.payment import Phase
 from support import builders
 from support.builders import fact
+from support.pending_payment import PENDING
 
 NOW: Final = "2026-01-02T03:04:05.000000Z"
-PENDING: Final = Payment(
-    payment_id="pay_1",
-    user_id="alice",
-    plan="starter",
-    quota=100,
-    amount_minor=999,
-    currency="usd",
-    created_at="2026-01-01T00:00:00.000000Z",
-    session_id="cs_1",
-    version=7,
-)
 PAID: Final = replace(
     PENDING, phase=Phase.PAID, payment_intent="pi_1", paid_minor=999, completed_at=NOW
 )

@@ -10,21 +10,12 @@ from billing.payments.dispute import Dispute
 from billing.payments.payment import Payment, Phase
 from billing.payments.plan import Plan
 from billing.payments.reversals import Reversals
-from support import builders
+from support import builders, pending_payment
 from support.builders import fact
+from support.pending_payment import CREATED
 
-CREATED: Final = "2026-01-01T00:00:00.000000Z"
 DONE: Final = "2026-01-02T03:04:05.000000Z"
-PENDING: Final = Payment(
-    payment_id="pay_1",
-    user_id="alice",
-    plan="starter",
-    quota=100,
-    amount_minor=999,
-    currency="usd",
-    created_at=CREATED,
-    session_id="cs_1",
-)
+PENDING: Final = replace(pending_payment.PENDING, version=0)
 PAID: Final = replace(
     PENDING, phase=Phase.PAID, payment_intent="pi_1", paid_minor=900, completed_at=DONE
 )

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from billing.facts import Fact, to_item
+from billing.facts import to_item
 from billing.parked import dropping, records
 from billing.payments.ownership import why_ignored
 from billing.settings import Telling
@@ -12,19 +12,9 @@ from billing.settlement import settlement
 from billing.storage.writes import Write
 from support import builders
 from support.builders import books_on, fact
-from support.transcripts import Recorder, Story
-
-
-class Kept:
-    """An outbox that remembers."""
-
-    def __init__(self) -> None:
-        """Empty."""
-        self.facts: list[Fact] = []
-
-    def keep(self, fact: Fact) -> None:
-        """Remember."""
-        self.facts.append(fact)
+from support.fakes.outbox import Kept
+from support.fakes.recording_store import Recorder
+from support.transcripts import Story
 
 
 @pytest.fixture

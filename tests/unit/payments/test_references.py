@@ -15,7 +15,7 @@ from billing.storage.keys import REFERENCE, reference_key
 from billing.storage.writes import Write
 from support import builders, laws
 from support.builders import Clock, fact, intent_of, pending
-from support.fakes.memory_store import MemoryStore, StrictStore
+from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_twin import Stripe
 from support.lost_records import Shop
 
@@ -55,7 +55,7 @@ def _settle(books: Books, *events: dict[str, Any]) -> None:
 
 def test_two_refunds_that_were_dropped_with_a_purchase_come_back_before_it_is_credited() -> None:
     """One after the other: the purchase is credited once none is left aside, less both."""
-    books = builders.books_on(StrictStore())
+    books = builders.books_on(MemoryStore())
     payment = pending(books)
     for number in (1, 2):
         _settle(books, builders.refund(payment, f"re_{number}", 300, "succeeded"))

@@ -12,35 +12,17 @@ from billing.settlement import settlement
 from billing.settlement.settlement import Outcome
 from billing.storage.writes import Write
 from support import builders
-from support.builders import books_on, fact, pending
-from support.transcripts import Recorder, Story
+from support.builders import books_on, fact
+from support.fakes.recording_store import Recorder
+from support.transcripts import Story
 
 PAYMENT_ROW = ("user#alice", "pay_1")
 
 
-class Meddled(Recorder):
-    """Before each of the next transactions, something else happens."""
-
-    def __init__(self) -> None:
-        """Nothing does."""
-        super().__init__()
-        self.before: list[Callable[[], object]] = []
-
-    def commit(self, *writes: Write) -> None:
-        """See the store."""
-        if self.before:
-            self.before.pop(0)()
-        super().commit(*writes)
-
-
 @pytest.fixture
 def story() -> Story:
-    """A purchase on a store that can be meddled with."""
-    found = Story()
-    found.store = Meddled()
-    found.books = books_on(found.store, clock=found.clock)
-    found.payment = pending(found.books, payment_id="pay_1", session_id="cs_1")
-    return found
+    """A purchase."""
+    return Story()
 
 
 def _apply(story: Story, event: dict[str, Any]) -> Outcome:
@@ -53,7 +35,7 @@ def _stored(story: Story) -> Payment:
 
 
 def _before(story: Story, *acts: Callable[[], object]) -> None:
-    story.store.before = list(acts)  # type: ignore[attr-defined]
+    story.store.before = [*acts]
 
 
 def test_each_outcome_has_the_payment_as_it_is_now(story: Story) -> None:

@@ -127,7 +127,7 @@ def test_a_postponed_record_changes_its_tries_and_its_time_alone(story: Story) -
     story.settle(builders.refunded(story.payment, 500))
     retries.postpone(story.books, _parked(story))
     assert (
-        story.store.last
+        story.last
         == """\
 events parked / evt_00000002
   set next_try = 1767323105, tries = 1
@@ -142,7 +142,7 @@ def test_a_record_that_waits_for_an_operator_is_never_due(story: Story) -> None:
     parking.park(story.books, event, Park("mismatch", "amount"))
     retries.postpone(story.books, _parked(story))
     assert (
-        story.store.last
+        story.last
         == """\
 events parked / cs_1:paid
   set next_try = 0, tries = 1
@@ -157,7 +157,7 @@ def test_another_reason_replaces_the_first(story: Story) -> None:
     parking.park(story.books, event, Park("other_session", "first"))
     parking.park(story.books, replace(event, fact_id="evt_again"), Park("mismatch", "second"))
     assert (
-        story.store.last
+        story.last
         == """\
 events parked / cs_1:paid
   set kind = 'mismatch', next_try = 0, why = 'second'
@@ -173,7 +173,7 @@ events parked / cs_1:paid
 def test_a_settled_record_is_deleted(story: Story) -> None:
     story.settle(builders.refunded(story.payment, 500))
     retries.resolve(story.books, _parked(story))
-    assert story.store.last == "events parked / evt_00000002\n  delete the row\n"
+    assert story.last == "events parked / evt_00000002\n  delete the row\n"
 
 
 def test_a_dropped_event_says_why_and_when(story: Story) -> None:

@@ -62,9 +62,9 @@ payments ref#pi_1 / reference
   add aside + ['evt_00000002'], waiting + ['evt_00000002']
   must payment_id absent
 """
-        in story.store.last
+        in story.last
     )
-    assert "reason = 'cs_1, whose money it gives back, was dropped'" in story.store.last.replace(
+    assert "reason = 'cs_1, whose money it gives back, was dropped'" in story.last.replace(
         "\n   ", ""
     )
     assert _row(story) == Reference(waiting=EVENTS, dropped=frozenset({"evt_00000002"}))
@@ -134,7 +134,7 @@ def test_a_lost_row_is_written_again_for_its_payment(story: Story) -> None:
     assert outcome.payment is not None
     references.write_again(story.books, outcome.payment)
     assert (
-        story.store.last
+        story.last
         == """\
 payments ref#pi_1 / reference
   set payment_id = 'pay_1', user_id = 'alice'

@@ -18,9 +18,8 @@ from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from support import builders
-from support.builders import fact, pending
+from support.builders import Still, fact, pending
 from support.fakes.memory_store import MemoryStore
-from support.schedules import Still
 
 
 @dataclass

@@ -9,60 +9,38 @@ from billing.quota import key_bookmarks, key_days, key_totals
 from billing.quota.balance import Balance
 from billing.quota.key_bookmarks import Bookmark, Per, Uses
 from billing.quota.key_days import RollOver
-from billing.quota.key_totals import Captured
 from billing.quota.key_use import name_of
 from billing.quota.key_windows import left_today, used_in, window_began
 from billing.quota.movement import Movement
 from billing.storage.writes import Must, Write
 from support import builders
 from support.fakes.memory_store import MemoryStore
-
-LIVE: Final = "key_000000000000000000000000"
-GONE: Final = "key_111111111111111111111111"
-LOST: Final = "key_222222222222222222222222"
-FREE: Final = "key_333333333333333333333333"
-TODAY: Final = "2026-02-01"
-USES: Final[dict[str, Any]] = {
-    "user_id": "alice",
-    "item": "uses",
-    "version": 7,
-    "kR6Cr": {"key_id": LIVE, "per": "day", "day": 10, "month": 4, "more": 1},
-    "kWTEj": {"key_id": GONE, "per": "total", "day": 20, "more": 2},
-    "k-lpp": {"key_id": LOST, "day": 5, "more": 3},
-    "kbJqv": {"key_id": FREE},
-    "revoked": {"AAAA": {"key_id": "key_a", "more": 9}},
-    "known": "of a newer version",
-    "kind": "of a newer version",
-}
-READ: Final = Uses(
-    {
-        "R6Cr": Bookmark(LIVE, "day", 10, 4, 1),
-        "WTEj": Bookmark(GONE, "total", 20, 0, 2),
-        "-lpp": Bookmark(LOST, None, 5, 0, 3),
-        "bJqv": Bookmark(FREE, None, 0, 0, 0),
-    },
-    {"AAAA": Bookmark("key_a", None, 0, 0, 9)},
-    7,
+from support.key_rows import (
+    FREE,
+    GONE,
+    LIVE,
+    LOST,
+    PINNED,
+    READ,
+    TODAY,
+    USES,
+    account_of_keys,
+    folded_total,
+    store_of_keys,
+    written_uses,
 )
-KEYS: Final = {"uR6Cr": 16, "rR6Cr": 4, "xWTEj": 25, "ubJqv": 8, "rbJqv": 10**12 - 8}
 
 
 @pytest.fixture
 def store() -> MemoryStore:
-    """With the row of four keys: one is live, one was revoked, one has no counter, one no limit."""
-    made = MemoryStore()
-    made.tables["quotas"]["alice", "uses"] = USES
-    return made
+    """With the row of four keys."""
+    return store_of_keys()
 
 
 @pytest.fixture
 def books(store: MemoryStore) -> Books:
     """On that store."""
     return builders.books_on(store)
-
-
-def _account(**members: Any) -> Balance:
-    return Balance(**{"use_day": "2026-01-31", "keys_changed": 7, "keys": KEYS, **members})
 
 
 def test_the_row_of_uses_is_read_whole(books: Books) -> None:
@@ -117,13 +95,9 @@ def test_names_are_kept_in_rows_of_their_user() -> None:
     assert key_totals.user_of("user#alice") == "alice"
 
 
-def _of_uses(values: Mapping[str, Any], remove: tuple[str, ...] = ()) -> Write:
-    return Write("quotas", ("alice", "uses"), set=values, add={"version": 1}, remove=remove)
-
-
 def test_bookmarks_are_written_without_their_zeros() -> None:
     live = {"R6Cr": Bookmark(LIVE, "day", 10, 4, 1), "bJqv": Bookmark(FREE)}
-    assert key_bookmarks.write_uses("alice", live) == _of_uses(
+    assert key_bookmarks.write_uses("alice", live) == written_uses(
         {
             "kR6Cr": {"key_id": LIVE, "per": "day", "day": 10, "month": 4, "more": 1},
             "kbJqv": {"key_id": FREE},
@@ -133,8 +107,8 @@ def test_bookmarks_are_written_without_their_zeros() -> None:
         "alice", {}, {"AAAA": Bookmark("key_a", more=9)}, ("R6Cr", "-lpp")
     )
     kept = {"revoked": {"AAAA": {"key_id": "key_a", "more": 9}}}
-    assert gone == _of_uses(kept, ("kR6Cr", "k-lpp"))
-    assert key_bookmarks.write_uses("alice", {}, {}) == _of_uses({"revoked": {}})
+    assert gone == written_uses(kept, ("kR6Cr", "k-lpp"))
+    assert key_bookmarks.write_uses("alice", {}, {}) == written_uses({"revoked": {}})
 
 
 def test_a_write_that_depends_on_what_was_read_of_keys_demands_it() -> None:
@@ -177,7 +151,7 @@ MARK: Final = Bookmark(LIVE, "day", 10, 4)
 def test_what_a_key_used_is_counted_from_the_begin_of_each_window(
     use_day: str, today: str, units: tuple[int, int, int]
 ) -> None:
-    balance = _account(use_day=use_day)
+    balance = account_of_keys(use_day=use_day)
     windows: tuple[Per, ...] = ("day", "month", "total")
     assert tuple(used_in(per, balance, MARK, "R6Cr", today) for per in windows) == units
     assert used_in("total", balance, Bookmark(LOST), "-lpp", today) == 0
@@ -197,17 +171,17 @@ def test_what_a_key_used_is_counted_from_the_begin_of_each_window(
 def test_a_window_that_is_over_gives_its_use_back_at_the_next_look(
     per: Per | None, today: str, units: int
 ) -> None:
-    assert left_today(_account(), Bookmark(LIVE, per, 10, 4), "R6Cr", today) == units
+    assert left_today(account_of_keys(), Bookmark(LIVE, per, 10, 4), "R6Cr", today) == units
 
 
 def test_without_a_limit_nothing_of_it_is_left() -> None:
-    assert left_today(_account(), Bookmark(FREE, "day"), "bJqv", TODAY) is None
-    assert left_today(_account(), Bookmark(LOST, "day"), "-lpp", TODAY) is None
+    assert left_today(account_of_keys(), Bookmark(FREE, "day"), "bJqv", TODAY) is None
+    assert left_today(account_of_keys(), Bookmark(LOST, "day"), "-lpp", TODAY) is None
 
 
 def test_the_use_that_no_entry_shows_is_that_of_live_and_revoked_keys() -> None:
     """Those that used nothing are not among them."""
-    assert key_days.not_itemised(_account(), READ) == {
+    assert key_days.not_itemised(account_of_keys(), READ) == {
         "key_a": 9,
         LIVE: 1 + 16 - 10,
         GONE: 2 + 25 - 20,
@@ -215,21 +189,13 @@ def test_the_use_that_no_entry_shows_is_that_of_live_and_revoked_keys() -> None:
         FREE: 8,
     }
     idle = Uses({"R6Cr": Bookmark(LIVE, "day", 16)}, {"AAAA": Bookmark("key_a")})
-    assert key_days.not_itemised(_account(), idle) == {}
-
-
-def _folded(name: str, key_id: str, units: int) -> Write:
-    place = ("user#alice", f"name#{name}")
-    return Write("keys", place, set={"key_id": key_id}, add={"used": units})
-
-
-PINNED: Final = (Must("keys_changed", "==", 7),)
+    assert key_days.not_itemised(account_of_keys(), idle) == {}
 
 
 def test_a_day_that_is_booked_begins_anew_for_every_key(books: Books) -> None:
     """What was used of a window that is over comes back, and the revoked key is put away."""
-    rolled = key_days.roll_over(books.store, "alice", _account(), TODAY, is_booked=True)
-    row = _of_uses(
+    rolled = key_days.roll_over(books.store, "alice", account_of_keys(), TODAY, is_booked=True)
+    row = written_uses(
         {
             "kR6Cr": {"key_id": LIVE, "per": "day", "day": 16, "month": 16},
             "kbJqv": {"key_id": FREE, "day": 8, "month": 8},
@@ -241,16 +207,16 @@ def test_a_day_that_is_booked_begins_anew_for_every_key(books: Books) -> None:
     assert rolled == RollOver(
         Movement({"rR6Cr": 6, "rbJqv": 8, "keys_changed": 1}, PINNED),
         ("xWTEj",),
-        (row, _folded("WTEj", GONE, 25)),
+        (row, folded_total("WTEj", GONE, 25)),
         {"key_a": 9, LIVE: 7, GONE: 7, LOST: 3, FREE: 8},
     )
 
 
 def test_a_day_that_is_not_booked_keeps_its_use_for_the_next_entry(books: Books) -> None:
     """Within a month, the use of the month goes on."""
-    account = _account(use_day="2026-01-30")
+    account = account_of_keys(use_day="2026-01-30")
     rolled = key_days.roll_over(books.store, "alice", account, "2026-01-31", is_booked=False)
-    row = _of_uses(
+    row = written_uses(
         {
             "kR6Cr": {"key_id": LIVE, "per": "day", "day": 16, "month": 4, "more": 7},
             "kbJqv": {"key_id": FREE, "day": 8, "more": 8},
@@ -265,7 +231,7 @@ def test_a_day_that_is_not_booked_keeps_its_use_for_the_next_entry(books: Books)
     assert rolled == RollOver(
         Movement({"rR6Cr": 6, "rbJqv": 8, "keys_changed": 1}, PINNED),
         ("xWTEj",),
-        (row, _folded("WTEj", GONE, 25)),
+        (row, folded_total("WTEj", GONE, 25)),
         {},
     )
 
@@ -288,7 +254,7 @@ def test_a_limit_gets_back_what_was_used_in_its_own_window(
     for name in ("kWTEj", "k-lpp", "kbJqv"):
         del row[name]
     store.tables["quotas"]["alice", "uses"] = row
-    account = _account(use_day=use_day, keys={"uR6Cr": 16, "rR6Cr": 4})
+    account = account_of_keys(use_day=use_day, keys={"uR6Cr": 16, "rR6Cr": 4})
     rolled = key_days.roll_over(store, "alice", account, today, is_booked=True)  # type: ignore[arg-type]
     assert rolled.movement.add == {**back, "keys_changed": 1}
 
@@ -299,7 +265,7 @@ def test_a_limit_of_which_nothing_was_used_gets_nothing_back(store: MemoryStore)
         "kR6Cr": {"key_id": LIVE, "day": 16, "per": "day"},
         "kWTEj": {"key_id": GONE, "day": 1, "per": "day"},
     }
-    account = _account(keys={"uR6Cr": 16, "rR6Cr": 4, "uWTEj": 5})
+    account = account_of_keys(keys={"uR6Cr": 16, "rR6Cr": 4, "uWTEj": 5})
     rolled = key_days.roll_over(store, "alice", account, TODAY, is_booked=True)  # type: ignore[arg-type]
     assert rolled.movement == Movement({"keys_changed": 1}, PINNED)
     assert rolled.by_key == {GONE: 4}
@@ -322,12 +288,12 @@ def test_ninety_revoked_keys_are_put_away_with_one_day_and_the_rest_with_the_nex
     names = list(ids)
     marks = {f"k{name}": {"key_id": ids[name], "day": 1} for name in names}
     store.tables["quotas"]["alice", "uses"] = {"version": 7, **marks}
-    account = _account(keys={f"x{name}": 3 for name in names})
+    account = account_of_keys(keys={f"x{name}": 3 for name in names})
     rolled = key_days.roll_over(store, "alice", account, TODAY, is_booked=True)  # type: ignore[arg-type]
     row, *folded = rolled.writes
     assert rolled.remove == tuple(f"x{name}" for name in names[:90])
-    assert folded == [_folded(name, ids[name], 3) for name in names[:90]]
-    assert row == _of_uses(
+    assert folded == [folded_total(name, ids[name], 3) for name in names[:90]]
+    assert row == written_uses(
         {
             f"k{names[90]}": {"key_id": "key_90", "day": 3},
             f"k{names[91]}": {"key_id": "key_91", "day": 3},
@@ -353,89 +319,3 @@ def test_the_changes_of_keys_stand_beside_the_rest_of_the_accounts_write() -> No
         remove=("held", "xWTEj"),
         must=(seen, *PINNED),
     )
-
-
-def _row(store: MemoryStore, **members: Any) -> None:
-    row = {"user_id": "alice", "item": "quota", "keys_changed": 7, **KEYS, **members}
-    store.tables["quotas"]["alice", "quota"] = row
-
-
-def test_a_revoked_keys_total_is_put_away_in_one_transaction(
-    books: Books, store: MemoryStore
-) -> None:
-    """Its use that no entry shows waits among the revoked."""
-    _row(store)
-    account, row, kept = key_totals.fold(books.store, "alice", GONE)
-    assert account == Write(
-        "quotas",
-        ("alice", "quota"),
-        add={"keys_changed": 1},
-        remove=("xWTEj",),
-        must=(*PINNED, Must("xWTEj", "==", 25)),
-    )
-    waiting = {
-        "AAAA": {"key_id": "key_a", "more": 9},
-        "WTEj": {"key_id": GONE, "more": 7},
-    }
-    assert row == _of_uses({"revoked": waiting}, ("kWTEj",))
-    assert kept == _folded("WTEj", GONE, 25)
-
-
-def test_a_revoked_key_whose_use_is_booked_does_not_wait(books: Books, store: MemoryStore) -> None:
-    _row(store, xWTEj=18)
-    _, row, kept = key_totals.fold(books.store, "alice", GONE)
-    assert row == _of_uses({"revoked": {"AAAA": {"key_id": "key_a", "more": 9}}}, ("kWTEj",))
-    assert kept == _folded("WTEj", GONE, 18)
-
-
-def test_a_revoked_key_without_a_bookmark_waits_with_all_its_use(
-    books: Books, store: MemoryStore
-) -> None:
-    _row(store, xAAAB=4)
-    _row(store, **{"x-lpp": 4})
-    del store.tables["quotas"]["alice", "uses"]
-    _, row, kept = key_totals.fold(books.store, "alice", LOST)
-    assert row == _of_uses({"revoked": {"-lpp": {"key_id": LOST, "more": 4}}}, ("k-lpp",))
-    assert kept == _folded("-lpp", LOST, 4)
-
-
-def test_a_key_that_is_live_or_was_put_away_is_not_put_away(
-    books: Books, store: MemoryStore
-) -> None:
-    _row(store)
-    assert key_totals.fold(books.store, "alice", LIVE) == ()
-    assert key_totals.fold(books.store, "alice", LOST) == ()
-
-
-@pytest.mark.parametrize(("key_id", "counter"), [(LIVE, "uR6Cr"), (GONE, "xWTEj"), (FREE, "ubJqv")])
-def test_a_capture_counts_for_the_key_of_its_hold_where_that_is_counted(
-    books: Books, key_id: str, counter: str
-) -> None:
-    captured = key_totals.capture(books.store, "alice", _account(), key_id, 3)
-    assert captured == Captured(Movement({counter: 3}, (Must(counter, "exists"),)), ())
-
-
-def test_a_capture_for_a_key_that_was_put_away_is_added_there(
-    books: Books, store: MemoryStore
-) -> None:
-    captured = key_totals.capture(books.store, "alice", _account(), LOST, 3)
-    waiting = {
-        "AAAA": {"key_id": "key_a", "more": 9},
-        "-lpp": {"key_id": LOST, "more": 3},
-    }
-    assert captured == Captured(
-        Movement({"keys_changed": 1}, PINNED),
-        (_of_uses({"revoked": waiting}), _folded("-lpp", LOST, 3)),
-    )
-    revoked = {"-lpp": {"key_id": LOST, "more": 4}}
-    store.tables["quotas"]["alice", "uses"] = {**USES, "revoked": revoked}
-    row, _ = key_totals.capture(books.store, "alice", _account(), LOST, 3).writes
-    assert row == _of_uses({"revoked": {"-lpp": {"key_id": LOST, "more": 7}}})
-
-
-def test_a_hold_of_which_nothing_is_captured_counts_for_no_key(
-    books: Books, store: MemoryStore
-) -> None:
-    captured = key_totals.capture(books.store, "alice", _account(), LOST, 0)
-    assert captured == Captured(Movement({}), ())
-    assert store.calls == 0

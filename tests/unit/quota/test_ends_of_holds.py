@@ -12,19 +12,8 @@ from billing.errors import (
 from billing.expiry import due_holds, hold_expiry, present
 from billing.holds import closing, hold
 from support.deadlines import PausedDeadline
-from unit.lots.test_holdings import lot
-from unit.quota.test_second_looks import Shop, fail
-from unit.quota.test_whole_transactions import (
-    KEY_ID,
-    NOW_EPOCH,
-    TODAY,
-)
-
-
-@pytest.fixture
-def world() -> Shop:
-    """A new one."""
-    return Shop()
+from support.fakes.scripted_store import raises
+from support.quota_rows import KEY_ID, NOW_EPOCH, TODAY, World, lot
 
 
 @pytest.mark.parametrize(
@@ -32,25 +21,25 @@ def world() -> Shop:
     [(NotDoneError("busy"), NotDoneError), (OutcomeUnknownError("?"), OutcomeUnknownError)],
 )
 def test_a_hold_whose_end_is_never_answered_is_called_busy_or_unknown(
-    world: Shop, error: Exception, found: type[Exception]
+    world: World, error: Exception, found: type[Exception]
 ) -> None:
     """Unknown once a single answer was lost."""
     world.has(remaining=2, held=5, holds_due=NOW_EPOCH + 60)
     row = world.holds(1, 5)
     hold_id = str(hold.HoldId("alice", row["expires_at"], row["item"][-16:]))
-    world.store.before_commit = [fail(error), *[fail(NotDoneError("busy"))] * 500]
+    world.store.before = [raises(error), *[raises(NotDoneError("busy"))] * 500]
     with pytest.raises(found):
         closing.capture(world.meter, hold_id, 2)
-    world.store.before_commit = []
+    world.store.before = []
     world.store.deadline.begin()
     assert closing.capture(world.meter, hold_id, 2).released == 3
 
 
-def test_a_hold_that_lost_a_race_is_looked_at_again(world: Shop) -> None:
+def test_a_hold_that_lost_a_race_is_looked_at_again(world: World) -> None:
     world.has(remaining=2, held=5, holds_due=NOW_EPOCH + 60)
     row = world.holds(1, 5)
     hold_id = str(hold.HoldId("alice", row["expires_at"], row["item"][-16:]))
-    world.store.before_commit = [fail(ConditionFailedError({0: None}))]
+    world.store.before = [raises(ConditionFailedError({0: None}))]
     assert closing.release(world.meter, hold_id).released == 5
     with pytest.raises(BillingError, match="hold_closed: this hold was released before, with 0"):
         closing.capture(world.meter, hold_id, 5)
@@ -58,7 +47,7 @@ def test_a_hold_that_lost_a_race_is_looked_at_again(world: Shop) -> None:
 
 @pytest.mark.parametrize("units", [5, 6])
 def test_a_hold_that_is_over_at_this_second_is_given_back_and_not_captured(
-    world: Shop, units: int
+    world: World, units: int
 ) -> None:
     """Whatever is asked of it."""
     world.has(remaining=2, held=5, holds_due=NOW_EPOCH, holds_placed=1)
@@ -69,19 +58,19 @@ def test_a_hold_that_is_over_at_this_second_is_given_back_and_not_captured(
     assert world.row["remaining"] == 7
 
 
-def test_a_hold_that_is_over_is_not_captured_where_its_release_lost_a_race(world: Shop) -> None:
+def test_a_hold_that_is_over_is_not_captured_where_its_release_lost_a_race(world: World) -> None:
     """It is looked at again, and given back then."""
     world.has(remaining=2, held=5, holds_due=NOW_EPOCH, holds_placed=1)
     row = world.holds(1, 5, 0)
     hold_id = str(hold.HoldId("alice", row["expires_at"], row["item"][-16:]))
-    world.store.before_commit = [fail(ConditionFailedError({0: None}))]
+    world.store.before = [raises(ConditionFailedError({0: None}))]
     with pytest.raises(BillingError, match="hold_closed: this hold was expired before, with 0"):
         closing.capture(world.meter, hold_id, 5)
     assert (world.row["remaining"], "used" in world.row) == (7, False)
 
 
 def test_a_capture_begins_its_day_first_and_a_release_or_a_later_capture_does_not(
-    world: Shop,
+    world: World,
 ) -> None:
     figures = {"remaining": 2, "used": 3, "held": 9, "holds_due": NOW_EPOCH + 60}
     world.has(use_day="2026-01-01", **figures)
@@ -99,17 +88,17 @@ def test_a_capture_begins_its_day_first_and_a_release_or_a_later_capture_does_no
 
 
 def test_no_more_holds_are_read_than_one_transaction_releases_and_the_next_one(
-    world: Shop,
+    world: World,
 ) -> None:
     """Nor any lots where no hold is over."""
     seen = world.has(held=1, holds_due=NOW_EPOCH, holds_placed=1, lots_exact=1)
     world.holds(1, 1, 1)
     read = hold_expiry.ExpiredHolds.read
     assert world.calls(lambda: read(world.books, "alice", seen)) == 1
-    assert world.store.limits == [47]
+    assert [how["limit"] for how in world.store.queries] == [47]
 
 
-def test_holds_come_back_without_a_pause_and_without_an_error(world: Shop) -> None:
+def test_holds_come_back_without_a_pause_and_without_an_error(world: World) -> None:
     paused: list[float] = []
     world.store.deadline = PausedDeadline(paused.append)
     seen = world.has(held=93, holds_due=NOW_EPOCH, holds_placed=93)
@@ -127,7 +116,7 @@ def test_holds_come_back_without_a_pause_and_without_an_error(world: Shop) -> No
     [(0, 0, 1), (1, 0, 1), (1, 150, 1), (99, 1, 1), (100, 0, 1), (100, 1, 2), (150, 3, 2)],
 )
 def test_holds_that_are_over_are_read_up_to_the_first_that_is_not(
-    world: Shop, over: int, later: int, calls: int
+    world: World, over: int, later: int, calls: int
 ) -> None:
     for number in range(over):
         world.holds(number, 1, 0)
@@ -142,7 +131,7 @@ def test_holds_that_are_over_are_read_up_to_the_first_that_is_not(
     ("over", "later", "calls"), [(1, 0, 1), (1, 98, 1), (1, 150, 2), (99, 0, 1), (150, 3, 2)]
 )
 def test_a_read_after_an_expiry_finds_holds_and_account_in_few_calls(
-    world: Shop, over: int, later: int, calls: int
+    world: World, over: int, later: int, calls: int
 ) -> None:
     held = over + later
     seen = world.has(remaining=5, held=held, holds_due=NOW_EPOCH, holds_placed=held)
@@ -156,12 +145,12 @@ def test_a_read_after_an_expiry_finds_holds_and_account_in_few_calls(
     assert world.store.calls - before == calls
 
 
-def test_a_read_on_which_nothing_is_due_is_no_call(world: Shop) -> None:
+def test_a_read_on_which_nothing_is_due_is_no_call(world: World) -> None:
     seen = world.has(remaining=5, held=1, holds_due=NOW_EPOCH + 1)
     assert world.calls(lambda: due_holds.as_if_given_back(world.books, "alice", seen)) == 0
 
 
-def test_a_read_pays_debt_and_limits_with_what_comes_back(world: Shop) -> None:
+def test_a_read_pays_debt_and_limits_with_what_comes_back(world: World) -> None:
     figures = {"holds_due": NOW_EPOCH, "holds_placed": 2, "keys_changed": 1}
     seen = world.has(held=7, debt=4, uR6Cr=1, rR6Cr=2, **figures)
     world.holds(1, 5, 0, key_id=KEY_ID)
@@ -170,7 +159,7 @@ def test_a_read_pays_debt_and_limits_with_what_comes_back(world: Shop) -> None:
     assert (found.held, found.remaining, found.debt, found.keys["rR6Cr"]) == (2, 1, 0, 7)
 
 
-def test_a_read_while_holds_change_is_of_one_moment(world: Shop) -> None:
+def test_a_read_while_holds_change_is_of_one_moment(world: World) -> None:
     """Another container has released the hold: the balance that is read then has it back."""
     seen = world.has(remaining=5, held=5, holds_due=NOW_EPOCH, holds_placed=1)
     world.row.update(remaining=10, held=0)
@@ -179,7 +168,7 @@ def test_a_read_while_holds_change_is_of_one_moment(world: Shop) -> None:
     assert (found.remaining, found.held) == (10, 0)
 
 
-def test_lots_that_change_while_they_are_read_are_read_again(world: Shop) -> None:
+def test_lots_that_change_while_they_are_read_are_read_again(world: World) -> None:
     a, b = lot("a", 5), lot("b", 3)
     world.keep(a.key, **a.to_item())
     seen = world.has(total=5, remaining=5, lots_left=5, lots_exact=1, lots_version=1)
@@ -188,7 +177,7 @@ def test_lots_that_change_while_they_are_read_are_read_again(world: Shop) -> Non
         world.keep(b.key, **b.to_item())
         world.row.update(total=8, remaining=8, lots_left=8, lots_version=2)
 
-    world.store.after_query = [grant]
+    world.store.after_query = grant
     found = present.read_with_lots(world.books, "alice", seen)
     assert found.balance.remaining == 8
     assert [(one.lot_id, one.left) for one in found.lots if one.left] == [("a", 5), ("b", 3)]

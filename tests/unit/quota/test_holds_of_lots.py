@@ -8,22 +8,10 @@ from billing.holds import closing, hold, placing
 from billing.quota.balance import Balance
 from billing.spending import debits, memory
 from billing.storage.writes import Must, Write
-from unit.lots.test_holdings import key, lot
-from unit.quota.test_second_looks import Shop
-from unit.quota.test_whole_transactions import (
-    ACCOUNT,
-    NOW,
-    NOW_EPOCH,
-)
+from support.quota_rows import ACCOUNT, NOW, NOW_EPOCH, World, key, lot
 
 
-@pytest.fixture
-def world() -> Shop:
-    """A new one."""
-    return Shop()
-
-
-def _seven(world: Shop, held: int = 0, **figures: Any) -> list[str]:
+def _seven(world: World, held: int = 0, **figures: Any) -> list[str]:
     """Seven lots of three units that expire one after another."""
     lots = [lot(str(one), 3 - held, held, NOW_EPOCH + 90 + one) for one in range(7)]
     for one in lots:
@@ -34,7 +22,7 @@ def _seven(world: Shop, held: int = 0, **figures: Any) -> list[str]:
     return [one.key for one in lots]
 
 
-def test_a_hold_reaches_as_many_lots_as_it_needs(world: Shop) -> None:
+def test_a_hold_reaches_as_many_lots_as_it_needs(world: World) -> None:
     names = _seven(world)
     placing.place(world.meter, "alice", 20, 60)
     rows = world.store.tables["quotas"]
@@ -44,14 +32,14 @@ def test_a_hold_reaches_as_many_lots_as_it_needs(world: Shop) -> None:
     assert (world.row["lots_held"], world.row["lots_due"]) == (20, NOW_EPOCH + 96)
 
 
-def test_a_hold_of_one_of_many_lots_reads_the_first_of_them_alone(world: Shop) -> None:
+def test_a_hold_of_one_of_many_lots_reads_the_first_of_them_alone(world: World) -> None:
     names = _seven(world)
     assert world.calls(lambda: placing.place(world.meter, "alice", 3, 60)) == 3
     assert "held" in world.store.tables["quotas"]["alice", names[0]]
 
 
 @pytest.mark.parametrize("ended", ["captured", "released", "expired"])
-def test_what_a_hold_has_of_a_later_lot_comes_back_to_it(world: Shop, ended: str) -> None:
+def test_what_a_hold_has_of_a_later_lot_comes_back_to_it(world: World, ended: str) -> None:
     names = _seven(world, held=1, holds_due=NOW_EPOCH + 60, holds_placed=1)
     row = world.holds(1, 7, 60, parts=dict.fromkeys(names, 1))
     hold_id = str(hold.HoldId("alice", row["expires_at"], row["item"][-16:]))
@@ -70,7 +58,7 @@ def test_what_a_hold_has_of_a_later_lot_comes_back_to_it(world: Shop, ended: str
     assert (world.row["lots_left"], world.row.get("lots_used", 0)) == (21 - used, used)
 
 
-def test_holds_with_many_lots_expire_in_parts_and_the_next_one_is_due(world: Shop) -> None:
+def test_holds_with_many_lots_expire_in_parts_and_the_next_one_is_due(world: World) -> None:
     names = _seven(world, held=3, holds_due=NOW_EPOCH, holds_placed=3)
     for number in range(3):
         world.holds(number, 7, 0, parts=dict.fromkeys(names, 1))
@@ -83,7 +71,7 @@ def test_holds_with_many_lots_expire_in_parts_and_the_next_one_is_due(world: Sho
     assert (world.row["held"], world.row["remaining"]) == (0, 21)
 
 
-def test_a_hold_that_ends_after_its_lot_tells_and_books_that_it_expired(world: Shop) -> None:
+def test_a_hold_that_ends_after_its_lot_tells_and_books_that_it_expired(world: World) -> None:
     """In the transaction that gives the rest back."""
     world.tells(low_at=0)
     over = lot("a", 0, 5, NOW_EPOCH)
@@ -121,7 +109,7 @@ def test_a_hold_that_ends_after_its_lot_tells_and_books_that_it_expired(world: S
 
 
 def test_a_hold_that_ends_where_events_go_out_tells_nothing_and_demands_no_more(
-    world: Shop,
+    world: World,
 ) -> None:
     world.tells(low_at=9)
     world.has(remaining=8, held=5, holds_due=NOW_EPOCH + 60)
@@ -135,7 +123,7 @@ def test_a_hold_that_ends_where_events_go_out_tells_nothing_and_demands_no_more(
     assert world.events() == []
 
 
-def test_a_debit_that_crosses_demands_the_figures_that_its_event_shows(world: Shop) -> None:
+def test_a_debit_that_crosses_demands_the_figures_that_its_event_shows(world: World) -> None:
     world.tells(low_at=5)
     seen = world.has(total=10, remaining=6, used=3, held=1, told=6)
     memory.remember("alice", seen)
@@ -148,7 +136,7 @@ def test_a_debit_that_crosses_demands_the_figures_that_its_event_shows(world: Sh
     assert (event.set["data"]["remaining"], event.set["data"]["used"]) == (4, 5)
 
 
-def test_the_number_of_the_last_event_is_remembered(world: Shop) -> None:
+def test_the_number_of_the_last_event_is_remembered(world: World) -> None:
     """Two crossings one after another are one transaction each."""
     world.tells(low_at=5)
     world.has(total=10, remaining=10)
@@ -158,7 +146,7 @@ def test_the_number_of_the_last_event_is_remembered(world: Shop) -> None:
     assert world.events() == [(1, "quota.low"), (2, "quota.depleted")]
 
 
-def test_lots_that_are_over_are_told_in_every_part_before_a_debit(world: Shop) -> None:
+def test_lots_that_are_over_are_told_in_every_part_before_a_debit(world: World) -> None:
     """The last part is in the debit's own transaction."""
     world.tells(low_at=0)
     for number in range(31):

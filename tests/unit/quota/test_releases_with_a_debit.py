@@ -4,17 +4,10 @@ import pytest
 from billing.spending import debits, memory
 from billing.storage.writes import Must
 from support.deadlines import PausedDeadline
-from unit.quota.test_second_looks import Shop
-from unit.quota.test_whole_transactions import KEY_ID, NOW_EPOCH
+from support.quota_rows import KEY_ID, NOW_EPOCH, World
 
 
-@pytest.fixture
-def world() -> Shop:
-    """A new one."""
-    return Shop()
-
-
-def _expired(world: Shop, number: int, units: int = 1, key_id: str = "", **figures: int) -> None:
+def _expired(world: World, number: int, units: int = 1, key_id: str = "", **figures: int) -> None:
     """So many holds are over, and this container has seen them."""
     held = number * units
     due = {"held": held, "holds_due": NOW_EPOCH, "holds_placed": number}
@@ -25,7 +18,7 @@ def _expired(world: Shop, number: int, units: int = 1, key_id: str = "", **figur
     memory.remember("alice", seen)
 
 
-def test_what_comes_back_to_another_key_and_to_debt_is_in_the_debits_write(world: Shop) -> None:
+def test_what_comes_back_to_another_key_and_to_debt_is_in_the_debits_write(world: World) -> None:
     _expired(world, 1, 9, KEY_ID, debt=4, keys_changed=1, uR6Cr=1, rR6Cr=2)
     assert debits.debit(world.meter, "alice", 5).remaining == 0
     account, *_ = world.only
@@ -39,7 +32,7 @@ def test_what_comes_back_to_another_key_and_to_debt_is_in_the_debits_write(world
     [(1, 3, [3]), (46, 46, [93]), (47, 3, [93, 3]), (47, 47, [93, 3])],
 )
 def test_the_last_part_of_a_release_is_in_the_debits_transaction(
-    world: Shop, number: int, units: int, sizes: list[int]
+    world: World, number: int, units: int, sizes: list[int]
 ) -> None:
     """However much of what comes back it takes. No part waits for another."""
     paused: list[float] = []
@@ -51,7 +44,7 @@ def test_the_last_part_of_a_release_is_in_the_debits_transaction(
     assert "holds_due" not in world.row
 
 
-def test_a_look_at_a_due_hold_begins_no_day_that_has_begun(world: Shop) -> None:
+def test_a_look_at_a_due_hold_begins_no_day_that_has_begun(world: World) -> None:
     """The use of today is booked tomorrow."""
     _expired(world, 1, used=5, remaining=1)
     memory._seen.clear()
@@ -60,7 +53,7 @@ def test_a_look_at_a_due_hold_begins_no_day_that_has_begun(world: Shop) -> None:
     assert "itemised" not in world.row
 
 
-def test_a_debit_that_no_release_makes_possible_leaves_all_released(world: Shop) -> None:
+def test_a_debit_that_no_release_makes_possible_leaves_all_released(world: World) -> None:
     _expired(world, 2, remaining=1)
     with pytest.raises(Exception, match="quota_exhausted: 4 units were asked for and 3 remain"):
         debits.debit(world.meter, "alice", 4)

@@ -2,10 +2,6 @@
 how often, and what is then written.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
-
 import pytest
 from billing.errors import (
     BillingError,
@@ -17,94 +13,12 @@ from billing.keys import counting
 from billing.quota import daily_usage
 from billing.quota.balance import Balance
 from billing.quota.key_use import KeyLimitReachedError, KeyNotCountedError, KeyUse
-from billing.settings import Telling
 from billing.spending import debits, memory
-from billing.storage.reader import Page
-from billing.storage.writes import Write
-from unit.quota.test_whole_transactions import (
-    ACCOUNT,
-    KEY,
-    KEY_ID,
-    NOW_EPOCH,
-    TODAY,
-    Log,
-    World,
-)
+from support.fakes.scripted_store import raises
+from support.quota_rows import KEY, KEY_ID, NOW_EPOCH, TODAY, World
 
 
-class Store(Log):
-    """Something may happen before a transaction, or after a query."""
-
-    def __init__(self) -> None:
-        """Nothing does."""
-        super().__init__()
-        self.before_commit: list[Callable[[], object]] = []
-        self.after_query: list[Callable[[], object]] = []
-        self.limits: list[int | None] = []
-
-    def commit(self, *writes: Write) -> None:
-        """See MemoryStore."""
-        if self.before_commit:
-            self.before_commit.pop(0)()
-        super().commit(*writes)
-
-    def query(self, *place: Any, **how: Any) -> Page:
-        """See MemoryStore."""
-        self.limits.append(how.get("limit"))
-        page = super().query(*place, **how)
-        if self.after_query:
-            self.after_query.pop(0)()
-        return page
-
-
-class Shop(World):
-    """Alice's account as rows, and what happens meanwhile."""
-
-    def __init__(self) -> None:
-        """Nothing happens."""
-        super().__init__()
-        self.store: Store = Store()
-        self.books = replace(self.books, store=self.store)  # type: ignore[arg-type]
-        self.meter = self.meter._replace(books=self.books)
-
-    def tells(self, low_at: int) -> None:
-        """Events go out from now on."""
-        self.books = replace(self.books, telling=Telling(is_on=True, low_at=low_at))
-        self.meter = self.meter._replace(books=self.books)
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """Her account's."""
-        return self.store.tables["quotas"][ACCOUNT]
-
-    def calls(self, act: Callable[[], object]) -> int:
-        """How many calls an act takes."""
-        before = self.store.calls
-        act()
-        return self.store.calls - before
-
-    def events(self) -> list[tuple[int, str]]:
-        """What was told, in its order."""
-        rows = self.store.tables["notices"].values()
-        return sorted((row["sequence"], row["type"]) for row in rows)
-
-
-@pytest.fixture
-def world() -> Shop:
-    """A new one."""
-    return Shop()
-
-
-def fail(error: Exception) -> Callable[[], object]:
-    """An act that fails."""
-
-    def act() -> None:
-        raise error
-
-    return act
-
-
-def test_an_answer_may_say_that_nothing_remains(world: Shop) -> None:
+def test_an_answer_may_say_that_nothing_remains(world: World) -> None:
     world.has(remaining=9)
     assert placing.place(world.meter, "alice", 4, 60).remaining == 5
     assert placing.place(world.meter, "alice", 5, 60).remaining == 0
@@ -112,7 +26,7 @@ def test_an_answer_may_say_that_nothing_remains(world: Shop) -> None:
     assert debits.debit_once(world.meter, "alice", 4, "backend", "k").remaining == 0
 
 
-def test_what_a_container_saw_last_spares_it_a_read(world: Shop) -> None:
+def test_what_a_container_saw_last_spares_it_a_read(world: World) -> None:
     """After a hold, after an expiry with it, and after what another container has changed."""
     world.has(remaining=20)
     assert world.calls(lambda: placing.place(world.meter, "alice", 4, 60)) == 2
@@ -126,20 +40,20 @@ def test_what_a_container_saw_last_spares_it_a_read(world: Shop) -> None:
 
 
 def test_an_account_is_remembered_after_a_release_that_needed_no_exact_figure(
-    world: Shop,
+    world: World,
 ) -> None:
     """Its write demanded all that was seen."""
     seen = world.has(remaining=20, held=5, holds_due=NOW_EPOCH, holds_placed=1)
     world.holds(1, 5, 0)
     memory.remember("alice", seen)
-    world.store.before_commit = [fail(NotDoneError("busy"))]
+    world.store.before = [raises(NotDoneError("busy"))]
     assert placing.place(world.meter, "alice", 4, 60).remaining == 21
     assert world.calls(lambda: placing.place(world.meter, "alice", 4, 60)) == 1
 
 
-def test_a_write_without_an_exact_figure_leaves_nothing_to_remember(world: Shop) -> None:
+def test_a_write_without_an_exact_figure_leaves_nothing_to_remember(world: World) -> None:
     world.has(remaining=20)
-    world.store.before_commit = [fail(NotDoneError("busy"))]
+    world.store.before = [raises(NotDoneError("busy"))]
     placing.place(world.meter, "alice", 4, 60)
     assert world.calls(lambda: placing.place(world.meter, "alice", 4, 60)) == 2
 
@@ -154,7 +68,7 @@ def test_a_thousand_accounts_are_remembered_and_the_first_is_forgotten() -> None
     assert memory.recall("user 1000") == Balance(total=1000)
 
 
-def test_a_keys_limit_is_judged_after_what_comes_back_to_it(world: Shop) -> None:
+def test_a_keys_limit_is_judged_after_what_comes_back_to_it(world: World) -> None:
     """Its own hold is over: the container that has not seen it finds out by a refusal."""
     figures = {"holds_due": NOW_EPOCH, "holds_placed": 1, "keys_changed": 1}
     world.has(remaining=20, held=4, uR6Cr=2, rR6Cr=1, **figures)
@@ -164,7 +78,7 @@ def test_a_keys_limit_is_judged_after_what_comes_back_to_it(world: Shop) -> None
 
 
 def test_a_limit_that_a_release_does_not_lift_enough_is_reached_and_the_hold_is_back(
-    world: Shop,
+    world: World,
 ) -> None:
     figures = {"holds_due": NOW_EPOCH, "holds_placed": 1, "keys_changed": 1}
     seen = world.has(remaining=20, held=4, uR6Cr=2, rR6Cr=-1, **figures)
@@ -177,7 +91,7 @@ def test_a_limit_that_a_release_does_not_lift_enough_is_reached_and_the_hold_is_
 
 
 @pytest.mark.parametrize(("units", "is_taken"), [(3, True), (4, False)])
-def test_a_limit_lets_exactly_its_units_pass(world: Shop, units: int, *, is_taken: bool) -> None:
+def test_a_limit_lets_exactly_its_units_pass(world: World, units: int, *, is_taken: bool) -> None:
     world.has(remaining=20, keys_changed=1, uR6Cr=2, rR6Cr=3)
     if is_taken:
         assert debits.debit(world.meter, "alice", units, KEY).limit_remaining == 0
@@ -189,7 +103,7 @@ def test_a_limit_lets_exactly_its_units_pass(world: Shop, units: int, *, is_take
 
 
 def test_a_hold_of_at_least_some_units_is_refused_with_the_least_that_would_do(
-    world: Shop,
+    world: World,
 ) -> None:
     world.has(remaining=4)
     with pytest.raises(BillingError) as refused:
@@ -200,7 +114,7 @@ def test_a_hold_of_at_least_some_units_is_refused_with_the_least_that_would_do(
     assert placing.place(world.meter, "alice", 9, 60, at_least=4).units == 4
 
 
-def test_a_day_begins_with_the_first_write_that_it_refuses(world: Shop) -> None:
+def test_a_day_begins_with_the_first_write_that_it_refuses(world: World) -> None:
     """Its keys' limits are those of the new day; what is seen then is right."""
     figures = {"used": 6, "keys_changed": 7, "uR6Cr": 6, "rR6Cr": 0}
     world.has(remaining=20, use_day="2026-01-01", **figures)
@@ -211,7 +125,7 @@ def test_a_day_begins_with_the_first_write_that_it_refuses(world: Shop) -> None:
 
 
 def test_a_days_begin_without_keys_takes_three_calls_and_with_them_two_reads_more(
-    world: Shop,
+    world: World,
 ) -> None:
     world.has(remaining=20, used=1, use_day="2026-01-01")
     assert world.calls(lambda: debits.debit(world.meter, "alice", 2)) == 3
@@ -222,25 +136,25 @@ def test_a_days_begin_without_keys_takes_three_calls_and_with_them_two_reads_mor
     assert world.calls(lambda: debits.debit(world.meter, "alice", 2)) == 5
 
 
-def test_a_day_that_another_container_has_begun_is_left_to_it(world: Shop) -> None:
+def test_a_day_that_another_container_has_begun_is_left_to_it(world: World) -> None:
     stale = world.has(used=5, use_day="2026-01-01")
     world.row["use_day"] = TODAY
     assert world.calls(lambda: daily_usage.itemise(world.books, "alice", stale)) == 1
     assert world.store.tables["ledger"] == {}
 
 
-def test_a_fault_of_the_store_while_a_day_goes_on_comes_out(world: Shop) -> None:
+def test_a_fault_of_the_store_while_a_day_goes_on_comes_out(world: World) -> None:
     balance = world.has(used=5, use_day="2026-01-01")
     place = ("alice", "consumed:2026-01-01")
     world.store.tables["ledger"][place] = {"user_id": "alice", "entry_id": place[1]}
     lost = OutcomeUnknownError("no answer")
-    world.store.before_commit = [lambda: None, fail(lost)]
+    world.store.before = [lambda: None, raises(lost)]
     with pytest.raises(OutcomeUnknownError):
         daily_usage.itemise(world.books, "alice", balance)
 
 
 def test_a_refusal_under_an_idempotency_key_that_is_not_its_own_is_looked_at(
-    world: Shop,
+    world: World,
 ) -> None:
     """Too few units, and no answer of before: it is a refusal, and no replay."""
     world.has(remaining=2)
@@ -251,7 +165,7 @@ def test_a_refusal_under_an_idempotency_key_that_is_not_its_own_is_looked_at(
     assert debits.debit_once(world.meter, "alice", 3, "backend", "k").idempotent_replayed
 
 
-def test_a_key_that_is_named_with_another_form_is_no_key(world: Shop) -> None:
+def test_a_key_that_is_named_with_another_form_is_no_key(world: World) -> None:
     world.has(remaining=5)
     for name in ("key_00000000000000000000000", "KEY_000000000000000000000000", "key_" + "g" * 24):
         with pytest.raises(BillingError, match="invalid_key"):

@@ -8,10 +8,7 @@ from billing.quota.balance import Balance
 from billing.quota.key_use import KeyUse
 from billing.spending.taking import Taking, taken_from, units_left
 from billing.storage.writes import Must
-from unit.quota.test_whole_transactions import (
-    KEY,
-    KEY_ID,
-)
+from support.quota_rows import KEY, KEY_ID
 
 EXTRA: Final = Must("low_at", "absent")
 LIMITED: Final = Balance(remaining=9, held=2, used=1, keys={"uR6Cr": 1, "rR6Cr": 3})

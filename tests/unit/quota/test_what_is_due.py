@@ -1,7 +1,7 @@
 """Bringing an account up to date, and reading it without: in how many calls, and how much."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from billing.account import lot_listing
@@ -12,11 +12,10 @@ from billing.expiry import present, upkeep
 from billing.quota import lot_burning
 from billing.quota.balance import Balance, Expiry
 from support import builders
+from support.builders import Still
 from support.deadlines import PausedDeadline
-from support.schedules import Still
-from unit.lots.test_holdings import Recorder, keep, lot
-
-NOW_EPOCH: Final = 1_767_323_045
+from support.fakes.recording_store import Recorder
+from support.quota_rows import NOW_EPOCH, keep, lot
 
 
 @pytest.fixture

@@ -3,85 +3,15 @@
 from typing import Any, Final
 
 import pytest
-from billing.books import Books
 from billing.errors import BillingError
 from billing.expiry import hold_expiry
 from billing.expiry.hold_expiry import ExpiredHolds
 from billing.holds import closing, placing
 from billing.holds.hold import ClosedHold, Hold, HoldId
-from billing.quota import daily_usage
-from billing.quota.balance import Balance
-from billing.quota.key_use import KeyUse
 from billing.spending import debits, memory
 from billing.spending.debits import Debit
-from billing.spending.meter import Meter
 from billing.storage.writes import Must, Write
-from support import builders
-from support.schedules import Still
-from unit.lots.test_holdings import Recorder
-
-SITE: Final = "https://shop.example.com"
-NOW: Final = "2026-01-02T03:04:05.000000Z"
-NOW_EPOCH: Final = 1_767_323_045
-TODAY: Final = "2026-01-02"
-KEY_ID: Final = "key_000000000000000000000000"
-KEY: Final = KeyUse(KEY_ID)
-ACCOUNT: Final = ("alice", "quota")
-NEW: Final = (Must("user_id", "absent"),)
-
-
-class Log(Recorder):
-    """Notes, too, which transactions are repeated until it is known what became of them."""
-
-    def __init__(self) -> None:
-        """None yet."""
-        super().__init__()
-        self.cleared_up: list[bool] = []
-
-    def commit_once(self, *writes: Write, clears_up: bool) -> None:
-        """See MemoryStore."""
-        super().commit_once(*writes, clears_up=clears_up)
-        self.cleared_up.append(clears_up)
-
-
-class World:
-    """Alice's account as rows; the clock stands."""
-
-    def __init__(self) -> None:
-        """Nothing is seen yet."""
-        memory._seen.clear()
-        self.store, self.clock = Log(), Still()
-        self.books: Books = builders.books_on(self.store, clock=self.clock)
-        self.meter = Meter(self.books, SITE)
-
-    def keep(self, item: str = "quota", **members: Any) -> None:
-        """Keep one row of hers."""
-        row = {"user_id": "alice", "item": item, **members}
-        self.store.tables["quotas"]["alice", item] = row
-
-    def has(self, **figures: Any) -> Balance:
-        """Keep her account, on which today has begun. Return it."""
-        self.keep(**{"use_day": TODAY, **figures})
-        return Balance.from_item(self.store.tables["quotas"][ACCOUNT])
-
-    def holds(self, number: int, units: int, seconds: int = 60, **members: Any) -> dict[str, Any]:
-        """Keep the row of an open hold that expires in so many seconds. Return it."""
-        at = NOW_EPOCH + seconds
-        item = f"hold#{at:012d}#{number:016x}"
-        self.keep(item, units=units, expires_at=at, open="open", **members)
-        return self.store.tables["quotas"]["alice", item]
-
-    @property
-    def only(self) -> tuple[Write, ...]:
-        """The one transaction that there was."""
-        (writes,) = self.store.transactions
-        return writes
-
-
-@pytest.fixture
-def world() -> World:
-    """A new one."""
-    return World()
+from support.quota_rows import ACCOUNT, KEY, KEY_ID, NEW, NOW, NOW_EPOCH, TODAY, World, is_
 
 
 def _account(
@@ -92,10 +22,6 @@ def _account(
 ) -> Write:
     changed = {"updated_at": NOW, **values}
     return Write("quotas", ACCOUNT, set=changed, add=add, remove=remove, must=must)
-
-
-def _is(name: str, value: object) -> Must:
-    return Must(name, "==", value)
 
 
 NONE_DUE: Final = (
@@ -136,7 +62,7 @@ def test_a_debit_under_an_idempotency_key_keeps_its_answer_in_the_same_transacti
     world.has(remaining=10)
     said = debits.debit_once(world.meter, "alice", 3, "backend", "k")
     account, kept = world.only
-    assert account == _account({"remaining": -3, "used": 3}, *_enough(3), _is("remaining", 10))
+    assert account == _account({"remaining": -3, "used": 3}, *_enough(3), is_("remaining", 10))
     name = "debit#c4397c8748b989c2a1081ff6ae46230b699eabfc1914bcca14050f0b9d62a080"
     values = {
         "answer": {"debit_id": said.debit_id, "units": 3, "remaining": 7},
@@ -170,7 +96,7 @@ def test_a_hold_is_its_row_and_the_accounts_write(world: World) -> None:
     assert account == _account(
         {"remaining": -4, "held": 4, "holds_placed": 1},
         *_enough(4),
-        _is("remaining", 10),
+        is_("remaining", 10),
         Must("holds_due", "absent"),
         NO_LOTS,
         holds_due=NOW_EPOCH + 60,
@@ -199,7 +125,7 @@ def test_a_hold_for_a_key_names_it_and_counts_at_its_limit(world: World) -> None
 @pytest.mark.parametrize(
     ("seen", "due", "clause"),
     [
-        (61, 60, _is("holds_due", NOW_EPOCH + 61)),
+        (61, 60, is_("holds_due", NOW_EPOCH + 61)),
         (60, 60, Must("holds_due", "<=", NOW_EPOCH + 60)),
         (59, 59, Must("holds_due", "<=", NOW_EPOCH + 60)),
     ],
@@ -221,7 +147,7 @@ def test_the_first_end_of_a_hold_is_kept_on_condition_of_what_was_seen(
 
 def _closing(row: dict[str, Any], state: str, captured: int, ended: int) -> tuple[Write, Write]:
     place = ("alice", row["item"])
-    still_open = (Must("user_id", "exists"), _is("units", row["units"]))
+    still_open = (Must("user_id", "exists"), is_("units", row["units"]))
     closed = {
         "state": state,
         "units": row["units"],
@@ -291,7 +217,7 @@ def test_a_hold_for_a_key_that_was_put_away_is_counted_in_its_own_row(world: Wor
         {"held": -5, "used": 3, "remaining": 2, "keys_changed": 1},
         NO_DEBT,
         absent,
-        _is("keys_changed", 7),
+        is_("keys_changed", 7),
         NO_LOTS,
     )
     assert uses == Write(
@@ -319,8 +245,8 @@ def test_expired_holds_are_released_in_one_transaction_and_the_next_one_is_due(
     account, *written = world.only
     assert account == _account(
         {"held": -9, "remaining": 9, "rR6Cr": 6},
-        _is("holds_due", NOW_EPOCH - 1),
-        _is("holds_placed", 4),
+        is_("holds_due", NOW_EPOCH - 1),
+        is_("holds_placed", 4),
         NO_DEBT,
         Must("rR6Cr", "exists"),
         NO_LOTS,
@@ -370,12 +296,12 @@ def test_a_debit_after_an_expiry_releases_and_takes_in_one_transaction(world: Wo
     account, *written = world.only
     assert account == _account(
         {"held": -5, "remaining": 1, "used": 4, "rR6Cr": 1, "uR6Cr": 4},
-        _is("holds_due", NOW_EPOCH),
-        _is("holds_placed", 1),
+        is_("holds_due", NOW_EPOCH),
+        is_("holds_placed", 1),
         NO_DEBT,
         Must("rR6Cr", "exists"),
         NO_LOTS,
-        _is("remaining", 1),
+        is_("remaining", 1),
         Must("use_day", ">=", TODAY),
         Must("rR6Cr", ">=", -1),
         remove=("holds_due",),
@@ -394,86 +320,14 @@ def test_a_hold_after_an_expiry_takes_the_place_of_what_it_releases(world: World
     account, placed, *written = world.only
     assert account == _account(
         {"held": -1, "remaining": 1, "holds_placed": 1},
-        _is("holds_due", NOW_EPOCH),
-        _is("holds_placed", 1),
+        is_("holds_due", NOW_EPOCH),
+        is_("holds_placed", 1),
         NO_DEBT,
         NO_LOTS,
-        _is("remaining", 1),
+        is_("remaining", 1),
         Must("use_day", ">=", TODAY),
         NO_LOTS,
         holds_due=NOW_EPOCH + 60,
     )
     assert placed.set["expires_at"] == NOW_EPOCH + 60
     assert tuple(written) == _closing(row, "expired", 0, NOW_EPOCH)
-
-
-def test_a_day_that_is_over_is_booked_in_one_transaction(world: World) -> None:
-    balance = world.has(
-        used=30, itemised=12, use_day="2026-01-01", keys_changed=7, uR6Cr=9, rR6Cr=1
-    )
-    world.keep("uses", version=7, kR6Cr={"key_id": KEY_ID, "per": "day", "day": 4})
-    daily_usage.itemise(world.books, "alice", balance)
-    account, entry, uses = world.only
-    assert account == Write(
-        "quotas",
-        ACCOUNT,
-        set={"use_day": TODAY, "itemised": 30, "booked_at": NOW},
-        add={"rR6Cr": 5, "keys_changed": 1},
-        must=(
-            Must("user_id", "exists"),
-            _is("use_day", "2026-01-01"),
-            _is("used", 30),
-            _is("keys_changed", 7),
-        ),
-    )
-    values = {
-        "type": "consumed",
-        "units": -18,
-        "reference_type": "day",
-        "reference_id": "2026-01-01",
-        "booked_at": NOW,
-        "by_key": {KEY_ID: 5},
-    }
-    assert entry == Write("ledger", ("alice", "consumed:2026-01-01"), set=values, must=NEW)
-    assert uses.set == {
-        "kR6Cr": {"key_id": KEY_ID, "per": "day", "day": 9},
-        "revoked": {},
-    }
-
-
-def test_a_day_without_use_begins_without_an_entry(world: World) -> None:
-    """Also the first day of all, of which no use was counted."""
-    daily_usage.itemise(world.books, "alice", world.has(total=5, use_day=""))
-    assert world.store.transactions == []
-    world.keep(total=5)
-    daily_usage.itemise(world.books, "alice", Balance(total=5))
-    begun = {"use_day": TODAY, "itemised": 0}
-    clauses = (
-        Must("user_id", "exists"),
-        Must("use_day", "absent"),
-        Must("used", "==", 0, or_absent=True),
-    )
-    assert world.only == (Write("quotas", ACCOUNT, set=begun, must=clauses),)
-
-
-def test_use_of_no_day_is_booked_on_the_day_on_which_it_is_found(world: World) -> None:
-    world.keep(used=5)
-    daily_usage.itemise(world.books, "alice", Balance(used=5))
-    _, entry = world.only
-    assert entry.key == ("alice", f"consumed:{TODAY}")
-    assert "by_key" not in entry.set
-
-
-def test_a_day_that_the_ledger_has_already_goes_on_with_todays_use(world: World) -> None:
-    """A restore has put the account back: nothing is booked twice, and debits go on."""
-    balance = world.has(
-        used=30, itemised=12, use_day="2026-01-01", keys_changed=7, uR6Cr=9, rR6Cr=1
-    )
-    world.keep("uses", version=7, kR6Cr={"key_id": KEY_ID, "per": "day", "day": 4})
-    place = ("alice", "consumed:2026-01-01")
-    world.store.tables["ledger"][place] = {"user_id": "alice", "entry_id": place[1]}
-    daily_usage.itemise(world.books, "alice", balance)
-    account, uses = world.only
-    assert account.set == {"use_day": TODAY}
-    assert account.add == {"rR6Cr": 5, "keys_changed": 1}
-    assert uses.set["kR6Cr"] == {"key_id": KEY_ID, "per": "day", "day": 9, "more": 5}

@@ -22,6 +22,7 @@ from billing.stripe_api import objects
 from support import builders, laws
 from support.builders import fact, pending
 from support.fakes.memory_store import MemoryStore
+from support.fakes.outbox import Kept
 
 
 class Meddled(MemoryStore):
@@ -47,18 +48,6 @@ class Meddled(MemoryStore):
         if self.is_refusing:
             raise ConditionFailedError({1: None})
         super().commit(*writes)
-
-
-class Kept:
-    """An outbox that remembers."""
-
-    def __init__(self) -> None:
-        """Empty."""
-        self.facts: list[Fact] = []
-
-    def keep(self, fact: Fact) -> None:
-        """Remember."""
-        self.facts.append(fact)
 
 
 @pytest.fixture

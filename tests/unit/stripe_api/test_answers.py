@@ -1,34 +1,14 @@
 """What is made of Stripe's answers that are no success, and what is told of them."""
 
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from billing.errors import BillingError, StripeRefusedError
 from billing.stripe_api.cards import CardDeclinedError, SavedCards
 from billing.stripe_api.client import Gateway
 from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
-from support.stripe_wire import Answer, Wire, refusal, served
-
-NOTHING: Final[Answer] = (200, {"object": "list", "data": [], "has_more": False})
-CREATE: Final[Any] = {"mode": "payment", "metadata": {"user_id": "alice"}}
-CHARGE: Final = {"amount": 999, "currency": "usd", "metadata": {"user_id": "alice"}}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SimpleNamespace]:
-    """One for all tests."""
-    with served() as place:
-        yield place
-
-
-@pytest.fixture
-def wire(server: SimpleNamespace) -> Wire:
-    """Nothing has come."""
-    server.wire = Wire(server.url)
-    made: Wire = server.wire
-    return made
+from support.stripe_wire import CHARGE, CREATE, NOTHING, Answer, Wire, refusal
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -1,34 +1,13 @@
 """Every request to Stripe, to the last byte that matters."""
 
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
 import stripe
 from billing.stripe_api.cards import SavedCards
 from billing.stripe_api.client import Gateway
-from support.stripe_wire import Answer, Wire, page, served
-
-NOTHING: Final[Answer] = (200, {"object": "list", "data": [], "has_more": False})
-CREATE: Final[Any] = {"mode": "payment", "metadata": {"user_id": "alice"}}
-CHARGE: Final = {"amount": 999, "currency": "usd", "metadata": {"user_id": "alice"}}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SimpleNamespace]:
-    """One for all tests."""
-    with served() as place:
-        yield place
-
-
-@pytest.fixture
-def wire(server: SimpleNamespace) -> Wire:
-    """Nothing has come."""
-    server.wire = Wire(server.url)
-    made: Wire = server.wire
-    return made
-
+from support.stripe_wire import CHARGE, CREATE, NOTHING, Wire, page
 
 EXPANDED: Final = {"expand[0]": "data.payment_intent"}
 SINCE: Final = {"created[gte]": "1767323045", "limit": "100"}

@@ -17,7 +17,7 @@ from billing.top_up.agreement import Agreement, Card, change, paused
 from billing.top_up.charge import Charge
 from billing.top_up.runner import Job
 from support.fakes.card_twin import LOST_BEFORE
-from support.fakes.memory_store import MemoryStore, StrictStore
+from support.fakes.memory_store import MemoryStore
 from support.top_ups import USER, Story
 from support.top_ups import story as begin
 
@@ -28,7 +28,7 @@ HOUR: Final = 3600
 @pytest.fixture
 def story() -> Story:
     """An account that has agreed, with nothing left."""
-    return begin(StrictStore())
+    return begin(MemoryStore())
 
 
 def _payment(story: Story) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def test_a_charge_that_is_not_made_says_why_in_its_payment_and_in_an_event(
     act: Any, reason: str, asked: int
 ) -> None:
     """The month's count is given back."""
-    story = begin(StrictStore(), telling=Telling(is_on=True))
+    story = begin(MemoryStore(), telling=Telling(is_on=True))
     act(story)
     done = story.run()
     row = _payment(story)
@@ -178,7 +178,7 @@ def test_another_price_is_told_whether_a_charge_is_open_or_not(
     monkeypatch: pytest.MonkeyPatch, reason: str, *, is_open: bool
 ) -> None:
     """Once; and the next run has nothing to do."""
-    story = begin(StrictStore(), telling=Telling(is_on=True))
+    story = begin(MemoryStore(), telling=Telling(is_on=True))
     if is_open:
         story.stripe.script = ["insufficient_funds"]
         story.run()

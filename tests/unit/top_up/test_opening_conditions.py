@@ -9,7 +9,7 @@ from billing.payments.plans import catalogue
 from billing.storage.writes import Write
 from billing.top_up.charge import Charge
 from billing.top_up.opening import Opening, opening
-from support.fakes.memory_store import StrictStore
+from support.fakes.memory_store import MemoryStore
 from support.top_ups import MAX_PER_MONTH, USER, Story
 from support.top_ups import story as begin
 
@@ -21,7 +21,7 @@ FEBRUARY: Final = 1_769_904_000
 @pytest.fixture
 def story() -> Story:
     """An account that has agreed, with nothing left."""
-    return begin(StrictStore())
+    return begin(MemoryStore())
 
 
 def _opening(story: Story, plan: str = "starter") -> Opening:

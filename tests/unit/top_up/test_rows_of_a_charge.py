@@ -10,7 +10,7 @@ from billing.storage.writes import Table, Write
 from billing.top_up import runner
 from billing.top_up.opening import opening
 from support.fakes.card_twin import LOST_BEFORE
-from support.fakes.memory_store import StrictStore
+from support.fakes.memory_store import MemoryStore
 from support.top_ups import USER, Story
 from support.top_ups import story as begin
 
@@ -65,7 +65,7 @@ OPENED: Final[dict[str, Any]] = {
 @pytest.fixture
 def story() -> Story:
     """An account that has agreed, with nothing left."""
-    return begin(StrictStore())
+    return begin(MemoryStore())
 
 
 def _row(story: Story, table: Table, name: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from billing.top_up import runner
 from billing.top_up.agreement import change
 from billing.top_up.opening import opening
 from support.fakes.card_twin import LOST_BEFORE
-from support.fakes.memory_store import MemoryStore, StrictStore
+from support.fakes.memory_store import MemoryStore
 from support.top_ups import USER, WHEN_BELOW, Story
 from support.top_ups import story as begin
 
@@ -28,7 +28,7 @@ START = 1_767_323_045
 @pytest.fixture
 def story() -> Story:
     """An account that has agreed, with nothing left."""
-    return begin(StrictStore())
+    return begin(MemoryStore())
 
 
 class Crowded(MemoryStore):
