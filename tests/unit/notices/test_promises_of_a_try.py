@@ -2,14 +2,13 @@
 
 import socket
 import ssl
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from billing.notices import address, http_post
 from billing.notices.delivery import Sent
 from billing.notices.rows import Row
-from unit.notices.test_hostile_receivers import Server, _read, serve  # noqa: F401 - a fixture
+from support.raw_receivers import Serve, read
 
 from infra.local.paths import ROOT
 
@@ -47,7 +46,7 @@ def test_a_receiver_has_the_time_that_the_page_says() -> None:
     ],
 )
 def test_a_try_over_tls_names_the_host_without_port_443(
-    serve: Callable[..., Server],  # noqa: F811 - the fixture
+    serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
     url: str,
     host: str,
@@ -56,7 +55,7 @@ def test_a_try_over_tls_names_the_host_without_port_443(
     got: list[bytes] = []
 
     def act(connection: socket.socket) -> None:
-        got.append(_read(connection))
+        got.append(read(connection))
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
     server = serve(act)
