@@ -19,6 +19,7 @@ _PACKAGES: Final = (
     "parked",
     "settlement",
     "buying",
+    "charging",
     "top_up",
     "notices",
     "reconciliation",

@@ -15,7 +15,7 @@ TOPPING_UP: Final = (
         (RUNNER + "test_a_request_that_never_came_through_is_the_first_one_still",),
         (
             Edit(
-                "top_up/charge.py",
+                "charging/charge.py",
                 'return f"{self.payment_id}-{self.attempt}"',
                 'return f"{self.payment_id}-{self.attempt}-{self.due}"',
             ),
@@ -51,7 +51,7 @@ TOPPING_UP: Final = (
         (RUNNER + "test_a_broken_answer_is_not_asked_for_under_a_new_key_within_its_day",),
         (
             Edit(
-                "top_up/charge.py",
+                "charging/state_machine.py",
                 "now - charge.asked_at >= KEY_SECONDS",
                 "True",
             ),
@@ -76,7 +76,7 @@ TOPPING_UP: Final = (
         ),
         (
             Edit(
-                "top_up/asking.py",
+                "charging/lookup.py",
                 "if self._may_be_older(charge, word, now):\n    return Word(Unknown(), error=why)",
                 "pass",
             ),

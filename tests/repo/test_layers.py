@@ -32,6 +32,7 @@ PACKAGES: Final = (
     "grants",
     "reconciliation",
     "audit",
+    "charging",
     "top_up",
     "wiring",
     "api",

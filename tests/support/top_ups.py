@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from billing.books import Books
+from billing.charging.asking import Asker
 from billing.clock import stamp
 from billing.payments.payment import Payment, Phase
 from billing.payments.plans import catalogue
@@ -20,7 +21,6 @@ from billing.stripe_api.claims import Ignored
 from billing.stripe_api.events import parse
 from billing.top_up import runner
 from billing.top_up.agreement import Agreement, Card, change, month_of, watch
-from billing.top_up.asking import Asker
 from billing.top_up.runner import Job
 from support import builders, laws
 from support.fakes.card_twin import CardTwin

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from billing.charging.charge import CARD_SECONDS, Charge, Reason
 from billing.payments.payment import Payment
 from billing.payments.plan import Plan
 from billing.storage.keys import TOP_UP
 from billing.storage.writes import Must, Write, absent, equals
-from billing.top_up.charge import CARD_SECONDS, Charge, Reason
 
 MARK: Final = "open"
 """The attribute that puts an agreement's row into the index of rows that the

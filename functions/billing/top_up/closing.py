@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from billing.books import Books
+from billing.charging.charge import Charge, Reason
 from billing.clock import epoch
 from billing.notices.notice import tell
 from billing.payments.payment import Payment, Phase
@@ -16,7 +17,6 @@ from billing.storage.keys import user_key
 from billing.storage.writes import Write, equals
 from billing.top_up import agreement as agreements
 from billing.top_up.agreement import Agreement, change
-from billing.top_up.charge import Charge, Reason
 from billing.top_up.opening import BETWEEN_SECONDS
 from billing.top_up.telling import told_by
 

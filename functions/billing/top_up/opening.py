@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from billing.charging.charge import Charge, Reason
 from billing.clock import epoch, stamp
 from billing.ids import new_id
 from billing.payments.payment import Payment
@@ -23,7 +24,6 @@ from billing.top_up.agreement import (
     month_of,
     paused,
 )
-from billing.top_up.charge import Charge, Reason
 
 BETWEEN_SECONDS: Final = 60
 """The pause between two charges of an account, if the units of one charge are

@@ -10,6 +10,18 @@ from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from billing.books import Books
+from billing.charging import charge, state_machine
+from billing.charging.answers import Word
+from billing.charging.asking import Asker
+from billing.charging.charge import Charge, Reason
+from billing.charging.state_machine import (
+    Begin,
+    Closed,
+    Look,
+    Send,
+    Wait,
+    next_step,
+)
 from billing.clock import epoch
 from billing.errors import ConditionFailedError, OutcomeUnknownError
 from billing.payments import plans
@@ -20,19 +32,7 @@ from billing.spending import debits
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write
 from billing.top_up import agreement as agreements
-from billing.top_up import charge as charges
 from billing.top_up.agreement import Agreement, change
-from billing.top_up.asking import Asker, Word
-from billing.top_up.charge import (
-    Begin,
-    Charge,
-    Closed,
-    Look,
-    Reason,
-    Send,
-    Wait,
-    next_step,
-)
 from billing.top_up.closing import close, commit
 from billing.top_up.opening import BETWEEN_SECONDS, opening
 
@@ -177,7 +177,9 @@ def _begin(
     ):
         return None
     tries = agreement.tries_of(agreement.card, now)
-    begun = charges.begin(charge, agreement.card.id, agreement.customer, now)
+    begun = state_machine.begin(
+        charge, agreement.card.id, agreement.customer, now
+    )
     counted = {**agreement.tries, agreement.card.counted_as: (*tries, now)}
     after = replace(agreement, charge=begun, due=begun.due, tries=counted)
     payments_row = _payment_check(agreement.user_id, charge)
@@ -200,7 +202,7 @@ def _ask(
     assert charge is not None  # noqa: S101 - the caller's own branch
     if payment is None:
         return close(job.books, agreement, None, "record_lost")
-    later = charges.put_off(charge, now)
+    later = state_machine.put_off(charge, now)
     after = replace(agreement, charge=later, due=later.due)
     job.books.store.commit(change(agreement, after))
     return _record(job, after, ask(payment, later, now))
@@ -224,7 +226,7 @@ def _record(job: Job, asked: Agreement, word: Word) -> Agreement | None:
     charge = agreement.charge
     if charge is None or _is_another(charge, before):
         return agreement
-    answered = charges.after(charge, word.answer, epoch(books.clock()))
+    answered = state_machine.after(charge, word.answer, epoch(books.clock()))
     payment = _payment(books, asked.user_id, charge)
     if isinstance(answered, Closed):
         return close(job.books, agreement, payment, answered.reason)
@@ -281,9 +283,7 @@ def _obstacle(agreement: Agreement, now: int) -> Reason | Literal[""]:
     if not agreement.card.id:
         return "card_gone"
     tries = agreement.tries_of(agreement.card, now)
-    return (
-        "too_many_attempts" if len(tries) >= charges.CARD_ATTEMPTS_MAX else ""
-    )
+    return "too_many_attempts" if len(tries) >= charge.CARD_ATTEMPTS_MAX else ""
 
 
 def _is_needless(books: Books, agreement: Agreement) -> bool:

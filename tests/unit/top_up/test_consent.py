@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from billing.books import Books
+from billing.charging.charge import Charge
 from billing.clock import epoch, stamp
 from billing.errors import BillingError, StripeRefusedError
 from billing.payments.plans import catalogue
@@ -14,7 +15,6 @@ from billing.storage.writes import Write
 from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from billing.top_up import consent
 from billing.top_up.agreement import Agreement, Card, change
-from billing.top_up.charge import Charge
 from billing.top_up.consent import Terms
 from billing.top_up.runner import read
 from support import builders

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import pytest
 from billing.books import Books
+from billing.charging.charge import Charge
 from billing.errors import BillingError, ConditionFailedError, NotDoneError, OutcomeUnknownError
 from billing.payments.plan import Plan
 from billing.payments.plans import catalogue
@@ -13,7 +14,6 @@ from billing.storage.writes import Write
 from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from billing.top_up import consent
 from billing.top_up.agreement import Agreement, Card, change
-from billing.top_up.charge import Charge
 from billing.top_up.consent import Terms
 from billing.top_up.runner import read
 from support import builders
