@@ -20,6 +20,7 @@ _PACKAGES: Final = (
     "settlement",
     "buying",
     "charging",
+    "agreements",
     "top_up",
     "notices",
     "reconciliation",

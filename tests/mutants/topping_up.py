@@ -24,7 +24,7 @@ TOPPING_UP: Final = (
     Bug(
         "two writes that cross the threshold at once open two charges",
         (OPENING + "test_two_writes_that_cross_at_once_open_one_charge",),
-        (Edit("top_up/agreement.py", "(_same_version(before), *must)", "()"),),
+        (Edit("agreements/rows.py", "(_same_version(before), *must)", "()"),),
     ),
     Bug(
         "the month's charges are not counted where a charge is opened",
@@ -120,7 +120,7 @@ TOPPING_UP: Final = (
         "a clock that is still in the month before forgets the month's charges",
         (EDGES + "test_a_slower_clock_gives_no_charge_more_at_the_months_end",),
         (
-            Edit("top_up/agreement.py", "self.month >= month", "self.month == month"),
+            Edit("agreements/agreement.py", "self.month >= month", "self.month == month"),
             Edit("top_up/opening.py", "max(month_of(now), agreement.month)", "month_of(now)"),
         ),
     ),

@@ -33,6 +33,7 @@ PACKAGES: Final = (
     "reconciliation",
     "audit",
     "charging",
+    "agreements",
     "top_up",
     "wiring",
     "api",

@@ -1,7 +1,7 @@
 """Defines the open automatic charge of an account, as its agreement stores it."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 State = Literal["waiting", "asked", "processing"]
 Reason = Literal[
@@ -18,12 +18,6 @@ Reason = Literal[
     "refunded",
 ]
 """Why charges are paused until the customer agrees again."""
-CARD_ATTEMPTS_MAX: Final = 15
-CARD_SECONDS: Final = 30 * 24 * 3600
-"""The period in which a card gets at most CARD_ATTEMPTS_MAX attempts. Visa
-charges for more, and Stripe may block them:
-https://support.stripe.com/questions/payment-blocked-due-to-excessive-retries.
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from billing.agreements.agreement import Agreement, paused
+from billing.agreements.months import month_after, month_of
+from billing.agreements.rows import change
 from billing.charging.charge import Charge, Reason
 from billing.clock import epoch, stamp
 from billing.ids import new_id
@@ -17,13 +20,6 @@ from billing.payments.payment import Payment
 from billing.payments.plan import Plan
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, absent, creates, exists
-from billing.top_up.agreement import (
-    Agreement,
-    change,
-    month_after,
-    month_of,
-    paused,
-)
 
 BETWEEN_SECONDS: Final = 60
 """The pause between two charges of an account, if the units of one charge are

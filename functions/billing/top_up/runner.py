@@ -9,8 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
+from billing.agreements.agreement import Agreement
+from billing.agreements.card import CARD_ATTEMPTS_MAX
+from billing.agreements.rows import change, read
 from billing.books import Books
-from billing.charging import charge, state_machine
+from billing.charging import state_machine
 from billing.charging.answers import Word
 from billing.charging.asking import Asker
 from billing.charging.charge import Charge, Reason
@@ -31,8 +34,6 @@ from billing.settlement import settlement
 from billing.spending import debits
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write
-from billing.top_up import agreement as agreements
-from billing.top_up.agreement import Agreement, change
 from billing.top_up.closing import close, commit
 from billing.top_up.opening import BETWEEN_SECONDS, opening
 
@@ -55,13 +56,6 @@ class Job:
     asker: Asker
     report: Report = lambda *_: None
     find_lost: Callable[[str, str], bool] = lambda *_: False
-
-
-def read(books: Books, user_id: str) -> Agreement:
-    """Return a customer's stored agreement to automatic top-ups."""
-    return Agreement.from_item(
-        user_id, books.store.get(*agreements.row(user_id))
-    )
 
 
 def run(job: Job, user_id: str) -> Agreement:
@@ -283,7 +277,7 @@ def _obstacle(agreement: Agreement, now: int) -> Reason | Literal[""]:
     if not agreement.card.id:
         return "card_gone"
     tries = agreement.tries_of(agreement.card, now)
-    return "too_many_attempts" if len(tries) >= charge.CARD_ATTEMPTS_MAX else ""
+    return "too_many_attempts" if len(tries) >= CARD_ATTEMPTS_MAX else ""
 
 
 def _is_needless(books: Books, agreement: Agreement) -> bool:

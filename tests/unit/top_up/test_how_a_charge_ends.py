@@ -5,6 +5,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from billing.agreements.agreement import Agreement, paused
+from billing.agreements.card import Card
+from billing.agreements.rows import change
 from billing.charging.charge import Charge
 from billing.holds import placing
 from billing.payments import plans
@@ -14,7 +17,6 @@ from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.top_up import runner
-from billing.top_up.agreement import Agreement, Card, change, paused
 from billing.top_up.runner import Job
 from support.fakes.card_twin import LOST_BEFORE
 from support.fakes.memory_store import MemoryStore, StrictStore

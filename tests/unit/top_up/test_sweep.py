@@ -4,11 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from billing.agreements.agreement import Agreement
 from billing.charging.charge import Charge
 from billing.errors import AwsRefusedError, BillingError, NotDoneError
 from billing.stripe_api.outcomes import StripeServerError
 from billing.top_up import runner, sweep
-from billing.top_up.agreement import Agreement
 from billing.top_up.runner import Job
 from support.fakes.card_twin import LOST_BEFORE
 from support.fakes.memory_store import Meddled, MemoryStore
