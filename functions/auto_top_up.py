@@ -19,7 +19,7 @@ from billing.payments import plans
 from billing.reconciliation import adopting
 from billing.telemetry import count, logger, metrics, report_refusal
 from billing.top_up import messages, sweep
-from billing.top_up.runner import Job
+from billing.top_up.job import Job
 from billing.wiring.container import books, settings
 from billing.wiring.queue import receiving_books
 from billing.wiring.stripe import gateway, saved_cards

@@ -17,7 +17,7 @@ from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.top_up import runner
-from billing.top_up.runner import Job
+from billing.top_up.job import Job
 from support import builders, crossings, laws
 from support.builders import fact, pending
 from support.crossings import LOW_AT, USER, WHEN_BELOW, Charges, JudgedStore, crossing_books

@@ -98,7 +98,7 @@ TOPPING_UP: Final = (
         (EDGES + "test_a_retry_never_charges_terms_that_were_replaced",),
         (
             Edit(
-                "top_up/runner.py",
+                "top_up/obstacles.py",
                 "not agreement.charges or not agreement.covers(payment)",
                 "not agreement.charges",
             ),
@@ -109,7 +109,7 @@ TOPPING_UP: Final = (
         (EDGES + "test_a_retry_never_charges_a_price_that_the_catalogue_no_longer_has",),
         (
             Edit(
-                "top_up/runner.py",
+                "top_up/obstacles.py",
                 "if reason := agreement.differs(plans.catalogue().get(agreement.plan)):\n"
                 "    return reason",
                 "pass",

@@ -13,7 +13,7 @@ from billing.settlement import settlement
 from billing.spending import memory
 from billing.spending.meter import Meter
 from billing.top_up import runner
-from billing.top_up.runner import Job
+from billing.top_up.job import Job
 from hypothesis import given
 from properties.test_spending_histories import SOME, Spending, faults
 from support import builders, crossings, laws

@@ -25,7 +25,7 @@ from billing.storage.writes import creates
 from billing.stripe_api.claims import Ignored
 from billing.stripe_api.events import parse
 from billing.top_up import runner
-from billing.top_up.runner import Job
+from billing.top_up.job import Job
 from support import builders, laws
 from support.fakes.card_twin import CardTwin
 

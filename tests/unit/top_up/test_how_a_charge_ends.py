@@ -17,7 +17,7 @@ from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.top_up import runner
-from billing.top_up.runner import Job
+from billing.top_up.job import Job
 from support.fakes.card_twin import LOST_BEFORE
 from support.fakes.memory_store import MemoryStore, StrictStore
 from support.top_ups import USER, Story
