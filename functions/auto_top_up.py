@@ -7,18 +7,19 @@ for all that are due.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from billing.agreements import consent
+from billing.agreements.agreement import MAX_PER_MONTH
+from billing.agreements.consent import Terms
 from billing.api.endpoint import Answer, endpoint
 from billing.api.members import flag, whole
 from billing.api.request import Request
+from billing.charging.asking import Asker
 from billing.errors import BillingError, StripeRefusedError
 from billing.payments import plans
 from billing.reconciliation import adopting
 from billing.telemetry import count, logger, metrics, report_refusal
-from billing.top_up import consent, messages, sweep
-from billing.top_up.agreement import MAX_PER_MONTH
-from billing.top_up.asking import Asker
-from billing.top_up.consent import Terms
-from billing.top_up.runner import Job
+from billing.top_up import messages, sweep
+from billing.top_up.job import Job
 from billing.wiring.container import books, settings
 from billing.wiring.queue import receiving_books
 from billing.wiring.stripe import gateway, saved_cards

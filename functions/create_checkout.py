@@ -40,7 +40,7 @@ def _customer(user_id: str) -> Customer:
             "remember_card is for automatic top-ups, which are not offered here"
         )
         raise BillingError("invalid_request", detail)
-    from billing.top_up import customers  # noqa: PLC0415 - see above
+    from billing.agreements import customers  # noqa: PLC0415 - see above
 
     return lambda instead_of: customers.find_or_create(
         books(), saved_cards(), user_id, instead_of=instead_of

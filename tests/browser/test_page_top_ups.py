@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 import pytest
-from billing.top_up.charge import Reason
+from billing.charging.charge import Reason
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import Locator, Route, expect
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 from billing.account import alert
+from billing.charging.asking import Asker
 from billing.errors import BillingError, ConditionFailedError
 from billing.expiry import hold_expiry
 from billing.holds import closing, placing
@@ -16,8 +17,7 @@ from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.top_up import runner
-from billing.top_up.asking import Asker
-from billing.top_up.runner import Job
+from billing.top_up.job import Job
 from support import builders, crossings, laws
 from support.builders import Still, fact, pending
 from support.crossings import LOW_AT, USER, WHEN_BELOW, Charges, JudgedStore, crossing_books

@@ -86,7 +86,7 @@ CROSSING: Final = (
         TESTS + "test_an_agreement_that_is_made_while_a_debit_crosses_is_not_missed",
         (
             "top_up/crossing.py",
-            "opened.writes or (agreements.pin(seen),)",
+            "opened.writes or (rows.pin(seen),)",
             "opened.writes",
         ),
     ),

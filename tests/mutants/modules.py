@@ -19,6 +19,8 @@ _PACKAGES: Final = (
     "parked",
     "settlement",
     "buying",
+    "charging",
+    "agreements",
     "top_up",
     "notices",
     "reconciliation",

@@ -15,7 +15,7 @@ TOPPING_UP: Final = (
         (RUNNER + "test_a_request_that_never_came_through_is_the_first_one_still",),
         (
             Edit(
-                "top_up/charge.py",
+                "charging/charge.py",
                 'return f"{self.payment_id}-{self.attempt}"',
                 'return f"{self.payment_id}-{self.attempt}-{self.due}"',
             ),
@@ -24,7 +24,7 @@ TOPPING_UP: Final = (
     Bug(
         "two writes that cross the threshold at once open two charges",
         (OPENING + "test_two_writes_that_cross_at_once_open_one_charge",),
-        (Edit("top_up/agreement.py", "(_same_version(before), *must)", "()"),),
+        (Edit("agreements/rows.py", "(_same_version(before), *must)", "()"),),
     ),
     Bug(
         "the month's charges are not counted where a charge is opened",
@@ -51,7 +51,7 @@ TOPPING_UP: Final = (
         (RUNNER + "test_a_broken_answer_is_not_asked_for_under_a_new_key_within_its_day",),
         (
             Edit(
-                "top_up/charge.py",
+                "charging/state_machine.py",
                 "now - charge.asked_at >= KEY_SECONDS",
                 "True",
             ),
@@ -76,7 +76,7 @@ TOPPING_UP: Final = (
         ),
         (
             Edit(
-                "top_up/asking.py",
+                "charging/lookup.py",
                 "if self._may_be_older(charge, word, now):\n    return Word(Unknown(), error=why)",
                 "pass",
             ),
@@ -98,7 +98,7 @@ TOPPING_UP: Final = (
         (EDGES + "test_a_retry_never_charges_terms_that_were_replaced",),
         (
             Edit(
-                "top_up/runner.py",
+                "top_up/obstacles.py",
                 "not agreement.charges or not agreement.covers(payment)",
                 "not agreement.charges",
             ),
@@ -109,7 +109,7 @@ TOPPING_UP: Final = (
         (EDGES + "test_a_retry_never_charges_a_price_that_the_catalogue_no_longer_has",),
         (
             Edit(
-                "top_up/runner.py",
+                "top_up/obstacles.py",
                 "if reason := agreement.differs(plans.catalogue().get(agreement.plan)):\n"
                 "    return reason",
                 "pass",
@@ -120,7 +120,7 @@ TOPPING_UP: Final = (
         "a clock that is still in the month before forgets the month's charges",
         (EDGES + "test_a_slower_clock_gives_no_charge_more_at_the_months_end",),
         (
-            Edit("top_up/agreement.py", "self.month >= month", "self.month == month"),
+            Edit("agreements/agreement.py", "self.month >= month", "self.month == month"),
             Edit("top_up/opening.py", "max(month_of(now), agreement.month)", "month_of(now)"),
         ),
     ),

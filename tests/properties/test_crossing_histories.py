@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from billing.account import alert
+from billing.charging.asking import Asker
 from billing.errors import ConditionFailedError, RetryableError
 from billing.payments.payment import Payment
 from billing.settlement import settlement
 from billing.spending import memory
 from billing.spending.meter import Meter
 from billing.top_up import runner
-from billing.top_up.asking import Asker
-from billing.top_up.runner import Job
+from billing.top_up.job import Job
 from hypothesis import given
 from properties.test_spending_histories import SOME, Spending, faults
 from support import builders, crossings, laws

@@ -32,6 +32,8 @@ PACKAGES: Final = (
     "grants",
     "reconciliation",
     "audit",
+    "charging",
+    "agreements",
     "top_up",
     "wiring",
     "api",

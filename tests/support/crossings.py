@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
+from billing.agreements.agreement import Agreement
+from billing.agreements.card import Card
+from billing.agreements.rows import change, row, watch
 from billing.books import Books
 from billing.clock import day, epoch
 from billing.payments.plans import catalogue
@@ -15,7 +18,6 @@ from billing.settings import Telling
 from billing.spending import memory
 from billing.spending.meter import Meter
 from billing.storage.writes import creates
-from billing.top_up.agreement import Agreement, Card, change, row, watch
 from billing.top_up.crossing import AutomaticCharges
 from support import builders
 from support.fakes.memory_store import MemoryStore, copy_of

@@ -3,7 +3,13 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from billing.agreements import rows
+from billing.agreements.agreement import Agreement
+from billing.agreements.card import Card
+from billing.agreements.months import month_of
+from billing.agreements.rows import change, watch
 from billing.books import Books
+from billing.charging.asking import Asker
 from billing.clock import stamp
 from billing.payments.payment import Payment, Phase
 from billing.payments.plans import catalogue
@@ -19,9 +25,7 @@ from billing.storage.writes import creates
 from billing.stripe_api.claims import Ignored
 from billing.stripe_api.events import parse
 from billing.top_up import runner
-from billing.top_up.agreement import Agreement, Card, change, month_of, watch
-from billing.top_up.asking import Asker
-from billing.top_up.runner import Job
+from billing.top_up.job import Job
 from support import builders, laws
 from support.fakes.card_twin import CardTwin
 
@@ -52,7 +56,7 @@ class Story:
     @property
     def agreement(self) -> Agreement:
         """As it is stored."""
-        return runner.read(self.books, USER)
+        return rows.read(self.books, USER)
 
     def agree(self, **members: Any) -> None:
         """What PUT writes, and the row is due at once."""

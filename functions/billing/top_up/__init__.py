@@ -1,1 +1,1 @@
-"""Makes automatic top-ups: a customer's agreement, and the one open charge under it."""
+"""Makes automatic top-ups: opens an account's charge, runs it, and closes it."""

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
+from billing.agreements.agreement import Agreement, paused
+from billing.agreements.rows import change
 from billing.books import Books
+from billing.charging.charge import Charge, Reason
 from billing.clock import epoch
 from billing.notices.notice import tell
 from billing.payments.payment import Payment, Phase
 from billing.quota.balance import read_account
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, equals
-from billing.top_up import agreement as agreements
-from billing.top_up.agreement import Agreement, change
-from billing.top_up.charge import Charge, Reason
 from billing.top_up.opening import BETWEEN_SECONDS
 from billing.top_up.telling import told_by
 
@@ -42,7 +42,7 @@ def close(
     if failed:  # its month is the stored one: no other charge was opened since
         after = replace(after, used=max(0, after.used - 1))
     if reason:
-        after = agreements.paused(after, reason)
+        after = paused(after, reason)
     elif after.charges:
         pause = 0 if is_called_off else BETWEEN_SECONDS
         after = replace(after, due=epoch(now) + pause)

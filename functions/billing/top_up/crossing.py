@@ -6,12 +6,12 @@ the customer's agreement.
 
 from datetime import datetime
 
+from billing.agreements import rows
+from billing.agreements.agreement import Agreement
 from billing.books import Opened
 from billing.payments import plans
 from billing.storage.dynamodb import Store
-from billing.top_up import agreement as agreements
 from billing.top_up import messages
-from billing.top_up.agreement import Agreement
 from billing.top_up.opening import opening
 from billing.top_up.telling import told_by
 
@@ -34,11 +34,11 @@ class AutomaticCharges:
         otherwise nothing would notice that the account is below
         ``when_below``, the agreed threshold.
         """
-        found = store.get(*agreements.row(user_id))
+        found = store.get(*rows.row(user_id))
         seen = Agreement.from_item(user_id, found)
         plan = plans.catalogue().get(seen.plan)
         opened = opening(seen, plan, now)
-        writes = opened.writes or (agreements.pin(seen),)
+        writes = opened.writes or (rows.pin(seen),)
         return Opened(writes, tuple(told_by(seen, opened.after)))
 
     def hurry(self, user_id: str) -> None:

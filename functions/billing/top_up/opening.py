@@ -10,20 +10,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from billing.agreements.agreement import Agreement, paused
+from billing.agreements.months import month_after, month_of
+from billing.agreements.rows import change
+from billing.charging.charge import Charge, Reason
 from billing.clock import epoch, stamp
 from billing.ids import new_id
 from billing.payments.payment import Payment
 from billing.payments.plan import Plan
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, absent, creates, exists
-from billing.top_up.agreement import (
-    Agreement,
-    change,
-    month_after,
-    month_of,
-    paused,
-)
-from billing.top_up.charge import Charge, Reason
 
 BETWEEN_SECONDS: Final = 60
 """The pause between two charges of an account, if the units of one charge are

@@ -12,7 +12,7 @@ from billing.clock import epoch
 from billing.errors import AwsRefusedError, BillingError, RetryableError
 from billing.stripe_api.outcomes import StripeServerError
 from billing.top_up import runner
-from billing.top_up.runner import Job
+from billing.top_up.job import Job
 
 PAGES_MAX: Final = 20
 STAYS_DUE: Final = (

@@ -6,8 +6,8 @@ functions read no clock and make no outside call.
 
 from collections.abc import Iterator
 
+from billing.agreements.agreement import Agreement
 from billing.notices.notice import Notice
-from billing.top_up.agreement import Agreement
 
 
 def told_by(before: Agreement, after: Agreement) -> Iterator[Notice]:

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Final
 
 import typer
 from billing.account import history
+from billing.agreements import rows
+from billing.agreements.months import month_of
 from billing.answers import members
 from billing.books import Books
 from billing.buying import queries
@@ -12,8 +14,6 @@ from billing.clock import epoch, from_epoch
 from billing.keys import api_keys
 from billing.keys.figures import Key
 from billing.spending import debits
-from billing.top_up import runner
-from billing.top_up.agreement import month_of
 from rich.console import RenderableType
 
 from infra.cli.command import command
@@ -90,7 +90,7 @@ def _auto_top_up(books: Books, user_id: str) -> dict[str, Any]:
 
     ``open_charge`` is the charge that is under way, or None.
     """
-    agreement = runner.read(books, user_id)
+    agreement = rows.read(books, user_id)
     charge = agreement.charge
     open_charge = None
     if charge:

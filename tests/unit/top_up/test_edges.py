@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from billing.agreements.card import Card
+from billing.agreements.rows import change
 from billing.payments import plans
 from billing.payments.payment import Payment, Phase
 from billing.storage.keys import user_key
-from billing.top_up.agreement import Card, change
 from support import builders
 from support.fakes.card_twin import LOST_AFTER, LOST_BEFORE
 from support.fakes.memory_store import MemoryStore

@@ -5,6 +5,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from billing.agreements.agreement import Agreement, paused
+from billing.agreements.card import Card
+from billing.agreements.rows import change
+from billing.charging.charge import Charge
 from billing.holds import placing
 from billing.payments import plans
 from billing.payments.payment import Phase
@@ -13,9 +17,7 @@ from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.top_up import runner
-from billing.top_up.agreement import Agreement, Card, change, paused
-from billing.top_up.charge import Charge
-from billing.top_up.runner import Job
+from billing.top_up.job import Job
 from support.fakes.card_twin import LOST_BEFORE
 from support.fakes.memory_store import MemoryStore
 from support.top_ups import USER, Story

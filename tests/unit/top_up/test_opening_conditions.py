@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from billing.charging.charge import Charge
 from billing.errors import ConditionFailedError
 from billing.payments.plans import catalogue
 from billing.storage.writes import Write
-from billing.top_up.charge import Charge
 from billing.top_up.opening import Opening, opening
 from support.fakes.memory_store import MemoryStore
 from support.top_ups import MAX_PER_MONTH, USER, Story

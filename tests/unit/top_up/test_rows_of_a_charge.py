@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import pytest
+from billing.agreements import rows
 from billing.payments.plans import catalogue
 from billing.storage.keys import user_key
 from billing.storage.writes import Table, Write
-from billing.top_up import runner
 from billing.top_up.opening import opening
 from support.fakes.card_twin import LOST_BEFORE
 from support.fakes.memory_store import MemoryStore
@@ -311,6 +311,6 @@ def test_a_run_answers_with_the_agreement_as_it_is_stored(story: Story) -> None:
     story.stripe.script = ["insufficient_funds", "processing"]
     for _ in range(4):
         answered = story.run()
-        stored = runner.read(story.books, USER)
+        stored = rows.read(story.books, USER)
         assert answered.to_item() == stored.to_item()
         story.advance(hours=1)

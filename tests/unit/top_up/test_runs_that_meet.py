@@ -6,6 +6,8 @@ from functools import partial
 from typing import Any
 
 import pytest
+from billing.agreements import rows
+from billing.agreements.rows import change
 from billing.deadline import Deadline
 from billing.errors import ConditionFailedError, OutcomeUnknownError
 from billing.holds import placing
@@ -14,8 +16,6 @@ from billing.payments.plans import catalogue
 from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
-from billing.top_up import runner
-from billing.top_up.agreement import change
 from billing.top_up.opening import opening
 from support.fakes.card_twin import LOST_BEFORE
 from support.fakes.memory_store import MemoryStore
@@ -330,4 +330,4 @@ def test_an_account_that_expired_holds_alone_keep_above_is_looked_at_a_minute_la
     story.advance(seconds=61)
     done = story.run()
     assert (done.due, done.charge, story.stripe.keys) == (START + 121, None, {})
-    assert runner.read(story.books, USER).due == START + 121
+    assert rows.read(story.books, USER).due == START + 121

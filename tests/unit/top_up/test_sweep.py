@@ -4,12 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from billing.agreements.agreement import Agreement
+from billing.charging.charge import Charge
 from billing.errors import AwsRefusedError, BillingError, NotDoneError
 from billing.stripe_api.outcomes import StripeServerError
-from billing.top_up import runner, sweep
-from billing.top_up.agreement import Agreement
-from billing.top_up.charge import Charge
-from billing.top_up.runner import Job
+from billing.top_up import attempts, runner, sweep
+from billing.top_up.job import Job
 from support.fakes.card_twin import LOST_BEFORE
 from support.fakes.memory_store import Meddled, MemoryStore
 from support.top_ups import USER, Story
@@ -121,7 +121,7 @@ def test_an_answer_belongs_to_the_attempt_that_was_asked(
 ) -> None:
     """A concurrent run may have heard it before, and gone on."""
     asked = Charge(payment_id="pay_1", state="asked", attempt=1)
-    assert runner._is_another(replace(asked, **stored), asked) is is_another
+    assert attempts._is_another(replace(asked, **stored), asked) is is_another
 
 
 @pytest.mark.parametrize("fault", ["", LOST_BEFORE])

@@ -3,12 +3,12 @@
 from typing import Any, Final
 
 import pytest
+from billing.agreements.agreement import Agreement
+from billing.charging.charge import Charge
 from billing.deadline import Deadline
 from billing.errors import NotDoneError
 from billing.storage.writes import Write
 from billing.top_up import sweep
-from billing.top_up.agreement import Agreement
-from billing.top_up.charge import Charge
 from billing.top_up.telling import told_by
 from support import builders
 from support.fakes.memory_store import MemoryStore

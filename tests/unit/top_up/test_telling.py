@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from billing.top_up.agreement import Agreement
-from billing.top_up.charge import Charge
+from billing.agreements.agreement import Agreement
+from billing.charging.charge import Charge
 from billing.top_up.telling import told_by
 
 ON = Agreement(user_id="alice", on=True, plan="starter", when_below=50, month="2026-01", used=2)

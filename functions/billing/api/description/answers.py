@@ -23,6 +23,7 @@ from billing.api.description.schema import (
     record,
     schema_of,
 )
+from billing.charging.charge import Reason
 from billing.cursors import LIMIT_MAX
 from billing.holds.hold import ClosedHold, Hold
 from billing.keys.api_keys import LISTED_MAX, NewKey
@@ -35,7 +36,6 @@ from billing.quota.balance import Quota
 from billing.quota.ledger import EntryType
 from billing.settlement.settlement import Status
 from billing.spending.debits import Debit
-from billing.top_up.charge import Reason
 
 PAID_MINOR: Final = MAYBE_COUNT | {
     "description": "what was paid, after discounts, with tax; null before it is paid"

@@ -6,10 +6,10 @@ They are the threshold of ``quota.low`` and automatic top-ups.
 from typing import Final
 
 from billing.account import alert
+from billing.agreements.agreement import MAX_PER_MONTH
 from billing.api.description.members import UNITS, plan_id
 from billing.api.description.operation import STRIPES, Operation, parameter
 from billing.api.description.schema import Schema, record
-from billing.top_up.agreement import MAX_PER_MONTH
 
 LOW_AT: Final[Schema] = {
     "type": ["integer", "null"],

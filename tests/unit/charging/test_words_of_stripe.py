@@ -5,22 +5,23 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
-from billing.errors import BillingError, NotDoneError, StripeRefusedError
-from billing.facts import DeclinedFact, SessionFact
-from billing.payments.payment import Payment
-from billing.payments.plan import Plan
-from billing.stripe_api.cards import CardDeclinedError
-from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
-from billing.top_up.asking import Asker, Word
-from billing.top_up.charge import (
-    Charge,
+from billing.charging.answers import (
     Declined,
     NotMade,
     Processing,
     Refused,
     Succeeded,
     Unknown,
+    Word,
 )
+from billing.charging.asking import Asker
+from billing.charging.charge import Charge
+from billing.errors import BillingError, NotDoneError, StripeRefusedError
+from billing.facts import DeclinedFact, SessionFact
+from billing.payments.payment import Payment
+from billing.payments.plan import Plan
+from billing.stripe_api.cards import CardDeclinedError
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from support import builders
 from support.fakes.card_twin import CardTwin
 

@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from billing.agreements.agreement import Agreement
+from billing.agreements.card import Card
+from billing.agreements.months import month_after, month_of
+from billing.charging.charge import Charge
 from billing.payments.plans import catalogue
 from billing.quota.key_bookmarks import Bookmark, Uses, uses_from
-from billing.top_up.agreement import Agreement, Card, month_after, month_of
-from billing.top_up.charge import Charge
 
 NOW = 1_767_323_045
 DAYS_30 = 30 * 24 * 3600

@@ -5,22 +5,23 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.errors import BillingError, NotDoneError, StripeRefusedError
-from billing.facts import DeclinedFact, SessionFact
-from billing.payments.payment import Payment
-from billing.payments.plans import catalogue
-from billing.stripe_api.cards import CardDeclinedError
-from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
-from billing.top_up.asking import Asker, Word
-from billing.top_up.charge import (
-    Charge,
+from billing.charging.answers import (
     Declined,
     NotMade,
     Processing,
     Refused,
     Succeeded,
     Unknown,
+    Word,
 )
+from billing.charging.asking import Asker
+from billing.charging.charge import Charge
+from billing.errors import BillingError, NotDoneError, StripeRefusedError
+from billing.facts import DeclinedFact, SessionFact
+from billing.payments.payment import Payment
+from billing.payments.plans import catalogue
+from billing.stripe_api.cards import CardDeclinedError
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from support import builders
 from support.builders import DEPLOYMENT, STACK
 from support.fakes.memory_store import MemoryStore

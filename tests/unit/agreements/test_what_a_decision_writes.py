@@ -4,18 +4,19 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from billing.agreements import consent
+from billing.agreements.agreement import Agreement
+from billing.agreements.card import Card
+from billing.agreements.consent import Terms
+from billing.agreements.rows import change, read
 from billing.books import Books
+from billing.charging.charge import Charge
 from billing.errors import BillingError, ConditionFailedError, NotDoneError, OutcomeUnknownError
 from billing.payments.plan import Plan
 from billing.payments.plans import catalogue
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
-from billing.top_up import consent
-from billing.top_up.agreement import Agreement, Card, change
-from billing.top_up.charge import Charge
-from billing.top_up.consent import Terms
-from billing.top_up.runner import read
 from support import builders
 from support.fakes.memory_store import Meddled, MemoryStore
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from billing.agreements import customers
 from billing.books import Books
 from billing.errors import BillingError, ConditionFailedError, OutcomeUnknownError
 from billing.storage.writes import Write
 from billing.stripe_api.outcomes import StripeServerError
-from billing.top_up import customers
 from support import builders
 from support.builders import DEPLOYMENT
 from support.fakes.memory_store import Meddled

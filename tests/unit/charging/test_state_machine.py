@@ -1,28 +1,29 @@
 """What is done about one open charge, to the second, on both sides of every bound."""
 
 import pytest
-from billing.top_up.charge import (
+from billing.charging.answers import (
     Answer,
-    Begin,
-    Charge,
-    Closed,
     Declined,
-    Look,
     NotMade,
     Processing,
     Refused,
-    Send,
-    State,
-    Step,
     Succeeded,
     Unknown,
+)
+from billing.charging.charge import Charge, State
+from billing.charging.declines import Verdict, verdict
+from billing.charging.state_machine import (
+    Begin,
+    Closed,
+    Look,
+    Send,
+    Step,
     Wait,
     after,
     begin,
     next_step,
     put_off,
 )
-from billing.top_up.declines import Verdict, verdict
 
 NOW = 1_767_323_045
 HOUR = 3600

@@ -18,23 +18,17 @@ Stripe.
 from dataclasses import dataclass, replace
 from typing import Final, Literal, assert_never
 
-from billing.top_up.declines import Verdict
+from billing.charging.answers import (
+    Answer,
+    Declined,
+    NotMade,
+    Processing,
+    Refused,
+    Succeeded,
+    Unknown,
+)
+from billing.charging.charge import Charge, Reason
 
-State = Literal["waiting", "asked", "processing"]
-Reason = Literal[
-    "authentication_required",
-    "card_declined",
-    "declined_too_often",
-    "card_gone",
-    "too_many_attempts",
-    "refused",
-    "record_lost",
-    "price_changed",
-    "plan_removed",
-    "disputed",
-    "refunded",
-]
-"""Why charges are paused until the customer agrees again."""
 HOUR: Final = 3600
 ATTEMPTS_MAX: Final = 4
 PAUSES: Final = (1 * HOUR, 6 * HOUR, 24 * HOUR)
@@ -44,45 +38,12 @@ KEY_SECONDS: Final = 23 * HOUR
 key for at least 24 hours; this is one hour less, for the difference of the
 clocks: https://docs.stripe.com/api/idempotent_requests
 """
-CARD_ATTEMPTS_MAX: Final = 15
-CARD_SECONDS: Final = 30 * 24 * HOUR
-"""The period in which a card gets at most CARD_ATTEMPTS_MAX attempts. Visa
-charges for more, and Stripe may block them:
-https://support.stripe.com/questions/payment-blocked-due-to-excessive-retries.
-"""
 ASK_AGAIN_FIRST: Final = 60
 ASK_AGAIN_LAST: Final = 1 * HOUR
 """The longest pause before Stripe is asked again for an unknown outcome;
 ASK_AGAIN_FIRST is the shortest. In between, the pause is as long as the
 outcome has been unknown.
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
-    """The open automatic charge of an account. Times are epoch seconds."""
-
-    payment_id: str
-    state: State = "waiting"
-    attempt: int = 0
-    asked_at: int = 0
-    """When this attempt's request was first sent."""
-    due: int = 0
-    intent: str = ""
-    """The charge's payment intent, once Stripe has made it. An intent succeeds
-    at most once.
-    """
-    card: str = ""
-    customer: str = ""
-    """The customer at Stripe whose payment method ``card`` is. Both are fixed
-    for the attempt, because one idempotency key must always send the same
-    request.
-    """
-
-    @property
-    def key(self) -> str:
-        """Return the idempotency key of this attempt."""
-        return f"{self.payment_id}-{self.attempt}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,57 +74,6 @@ class Wait:
 
 
 Step = Begin | Send | Look | Wait
-
-
-@dataclass(frozen=True, slots=True)
-class Succeeded:
-    """Stripe's answer: the charge has succeeded."""
-
-    intent: str
-
-
-@dataclass(frozen=True, slots=True)
-class Processing:
-    """Stripe's answer: the charge is processing."""
-
-    intent: str
-
-
-@dataclass(frozen=True, slots=True)
-class Declined:
-    """Stripe's answer: the attempt failed, and nothing was charged."""
-
-    verdict: Verdict
-    intent: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Stripe's answer: the request is invalid.
-
-    Nothing was charged, and Stripe would refuse the same request again.
-    """
-
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """The outcome of the attempt is unknown. The card may have been charged."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotMade:
-    """Stripe has no charge of this attempt.
-
-    It counts as a failure only after KEY_SECONDS, because a request may
-    still be under way.
-    """
-
-    intent: str = ""
-
-
-Answer = Succeeded | Processing | Declined | Refused | Unknown | NotMade
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from billing.agreements import customers
 from billing.books import Books
 from billing.errors import BillingError, NotDoneError, StripeRefusedError
 from billing.stripe_api.outcomes import StripeServerError
-from billing.top_up import customers
 from support import builders
 from support.fakes.memory_store import Meddled
 

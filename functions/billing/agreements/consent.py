@@ -4,32 +4,25 @@ They are off unless the customer has agreed. The price and the units are stored
 as the customer agreed to them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from billing.agreements import customers
+from billing.agreements.agreement import FROZEN, Agreement
+from billing.agreements.card import Card
+from billing.agreements.months import month_of
+from billing.agreements.rows import change, read, watch
+from billing.agreements.saved_cards import forget_cards, newest_card
 from billing.books import Books
 from billing.clock import epoch, stamp
 from billing.errors import (
     BillingError,
     ConditionFailedError,
     OutcomeUnknownError,
-    StripeRefusedError,
 )
 from billing.payments.plan import Plan
 from billing.stripe_api.cards import SavedCards
-from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
-from billing.top_up import customers
-from billing.top_up.agreement import (
-    FROZEN,
-    Agreement,
-    Card,
-    change,
-    month_of,
-    watch,
-)
-from billing.top_up.runner import read
 
 NO_SAVED_CARD = (
     "no card is saved; buy once with remember_card, then ask for this again"
@@ -65,7 +58,7 @@ def agree(
     without a saved card.
     """
     customer = customers.find(books, user_id)
-    card = _newest_card(cards, customer) if customer else None
+    card = newest_card(cards, customer) if customer else None
     if card is None:
         raise BillingError("no_saved_card", NO_SAVED_CARD)
 
@@ -122,7 +115,7 @@ def switch_off(
     repeated request finishes what failed.
     """
     if forget_card:
-        _forget_cards(cards, customers.find(books, user_id))
+        forget_cards(cards, customers.find(books, user_id))
 
     def off(before: Agreement) -> Agreement:
         due = epoch(books.clock()) if _waits(before) else before.due
@@ -159,65 +152,4 @@ def _change(
         return after.as_answer(month_of(books.clock()))
     raise OutcomeUnknownError(
         f"the agreement of {user_id} kept changing until the deadline"
-    )
-
-
-def _newest_card(cards: SavedCards, customer: str) -> Card | None:
-    """Return the card that was saved last, or None without one.
-
-    None also if Stripe has no such customer.
-    https://docs.stripe.com/api/payment_methods/object#payment_method_object-card
-    """
-    try:
-        saved = cards.cards_of(customer)
-    except StripeNotFoundError:
-        return None
-    except StripeServerError as error:
-        raise _unavailable() from error
-    newest = max(
-        saved, key=lambda row: int(row.get("created") or 0), default=None
-    )
-    return _read_card(newest) if newest else None
-
-
-def _read_card(method: Mapping[str, Any]) -> Card:
-    shown = method["card"]
-    return Card(
-        id=str(method["id"]),
-        brand=str(shown["brand"]),
-        last4=str(shown["last4"]),
-        exp_month=int(shown["exp_month"]),
-        exp_year=int(shown["exp_year"]),
-        print=str(shown.get("fingerprint") or ""),
-    )
-
-
-def _forget_cards(cards: SavedCards, customer: str) -> None:
-    """Detach all cards that the customer has saved at Stripe.
-
-    A card that was already detached is no error.
-    """
-    for card in _saved(cards, customer):
-        with suppress(StripeNotFoundError, StripeRefusedError):
-            try:
-                cards.forget_card(card)
-            except StripeServerError as error:
-                raise _unavailable() from error
-
-
-def _saved(cards: SavedCards, customer: str) -> Iterator[str]:
-    if not customer:
-        return
-    try:
-        yield from [str(row["id"]) for row in cards.cards_of(customer)]
-    except StripeNotFoundError:
-        return
-    except StripeServerError as error:
-        raise _unavailable() from error
-
-
-def _unavailable() -> BillingError:
-    return BillingError(
-        "stripe_unavailable",
-        "Stripe has trouble at the moment; please try again.",
     )

@@ -1,20 +1,14 @@
-"""Defines a customer's agreement to automatic top-ups.
-
-The agreement is one row, ``quotas (user, "top_up")``, and has the open charge,
-if any. Each write of it is on the condition that the row's version has not
-changed since it was read.
-"""
+"""Defines a customer's agreement to automatic top-ups, with its open charge, if any."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any, Final, Literal
 
+from billing.agreements.card import CARD_SECONDS, Card
+from billing.charging.charge import Charge, Reason
 from billing.payments.payment import Payment
 from billing.payments.plan import Plan
 from billing.storage.keys import TOP_UP
-from billing.storage.writes import Must, Write, absent, equals
-from billing.top_up.charge import CARD_SECONDS, Charge, Reason
 
 MARK: Final = "open"
 """The attribute that puts an agreement's row into the index of rows that the
@@ -26,45 +20,11 @@ seconds. It is the range key of the sweep's index.
 """
 MAX_PER_MONTH: Final = 30
 """The highest number of charges per month that a customer can agree to."""
-MONTH: Final = "%Y-%m"
 FROZEN: Final = ("quota", "amount_minor", "currency", "expires_after_days")
 """What is copied from the plan when the customer agrees: units, price, and
 after how many days the units expire.
 """
 NOT_AS_AGREED: Final = ("plan_removed", "price_changed")
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A saved card as Stripe shows it.
-
-    ``id`` is the id of the payment method at Stripe.
-    """
-
-    id: str = ""
-    brand: str = ""
-    last4: str = ""
-    exp_month: int = 0
-    exp_year: int = 0
-    print: str = ""
-    """Stripe's fingerprint of the card number: the same for each payment
-    method with this number. "" if Stripe does not know it.
-    """
-
-    @property
-    def counted_as(self) -> str:
-        """Return the name under which attempts on this card are counted.
-
-        It is the same if the customer saves the same card again.
-        """
-        return self.print or self.id
-
-    def as_answer(self) -> dict[str, Any] | None:
-        """Return the card as the API shows it."""
-        if not self.id:
-            return None
-        names = ("brand", "last4", "exp_month", "exp_year")
-        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +44,7 @@ class Agreement:
     max_per_month: int = 0
     agreed_at: str = ""
     customer: str = ""
-    card: Card = Card()
+    card: Card = field(default_factory=Card)
     paused: Reason | Literal[""] = ""
     month: str = ""
     """The UTC month of ``used``."""
@@ -201,74 +161,6 @@ class Agreement:
         if self.due:
             item |= {MARK: TOP_UP, DUE: self.due}
         return item
-
-
-def row(user_id: str) -> tuple[Literal["quotas"], tuple[str, str]]:
-    """Return the table and the table key of a customer's agreement."""
-    return "quotas", (user_id, TOP_UP)
-
-
-def change(before: Agreement, after: Agreement, *must: Must) -> Write:
-    """Return the write that replaces an agreement by another.
-
-    DynamoDB refuses it if the stored agreement has changed since it was
-    read. ``must`` are further conditions.
-    """
-    old, new = before.to_item(), after.to_item()
-    table, key = row(after.user_id)
-    return Write(
-        table,
-        key,
-        set={
-            name: value for name, value in new.items() if old.get(name) != value
-        },
-        add={"version": 1},
-        remove=tuple(name for name in old if name not in new),
-        must=(_same_version(before), *must),
-    )
-
-
-def pin(seen: Agreement) -> Write:
-    """Return a write that changes nothing but the agreement's version.
-
-    DynamoDB refuses it if the stored agreement is not the one that was
-    read. It is not a mere condition check, because all functions that take
-    units would then need another permission.
-    """
-    return change(seen, seen)
-
-
-def watch(agreement: Agreement) -> Write:
-    """Return the write that sets or removes the balance's ``top_up_at``.
-
-    Each debit compares ``remaining`` with it, to see whether the debit takes
-    the account below the agreed threshold (``when_below``). It is set while
-    the agreement is switched on, also during a pause: the debit then reads the
-    agreement.
-    """
-    key = (agreement.user_id, "quota")
-    if agreement.on:
-        return Write("quotas", key, set={"top_up_at": agreement.when_below})
-    return Write("quotas", key, remove=("top_up_at",))
-
-
-def _same_version(before: Agreement) -> Must:
-    if before.version:
-        return equals("version", before.version)
-    return absent("version")
-
-
-def month_of(moment: datetime) -> str:
-    """Return a time's UTC month as text, for example ``2026-01``."""
-    return moment.strftime(MONTH)
-
-
-def month_after(moment: datetime) -> datetime:
-    """Return the time when the next UTC month starts."""
-    first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    if moment.month == 12:  # noqa: PLR2004 - December
-        return first.replace(year=moment.year + 1, month=1)
-    return first.replace(month=moment.month + 1)
 
 
 def paused(agreement: Agreement, reason: Reason) -> Agreement:

@@ -3,7 +3,7 @@
 from typing import Final
 
 import pytest
-from billing.top_up.declines import verdict
+from billing.charging.declines import verdict
 
 NEVER_RETRIED_BY_STRIPE: Final = (
     "incorrect_number",

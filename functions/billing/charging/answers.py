@@ -1,0 +1,73 @@
+"""Defines Stripe's answers about an automatic charge, for the state machine."""
+
+from dataclasses import dataclass
+
+from billing.charging.charge import Reason
+from billing.charging.declines import Verdict
+from billing.facts import Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """Stripe's answer: the charge has succeeded."""
+
+    intent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Processing:
+    """Stripe's answer: the charge is processing."""
+
+    intent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """Stripe's answer: the attempt failed, and nothing was charged."""
+
+    verdict: Verdict
+    intent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Stripe's answer: the request is invalid.
+
+    Nothing was charged, and Stripe would refuse the same request again.
+    """
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The outcome of the attempt is unknown. The card may have been charged."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotMade:
+    """Stripe has no charge of this attempt.
+
+    It counts as a failure only after KEY_SECONDS, because a request may
+    still be under way.
+    """
+
+    intent: str = ""
+
+
+Answer = Succeeded | Processing | Declined | Refused | Unknown | NotMade
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What Stripe says about an automatic charge.
+
+    ``answer`` is for the state machine. ``fact`` is what
+    settlement must record (a parsed payment intent or decline), or None if
+    there is nothing to record.
+    """
+
+    answer: Answer
+    fact: Fact | None = None
+    error: Exception | None = None
+    """For the log: why the outcome is unknown or the request was refused."""

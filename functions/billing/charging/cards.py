@@ -1,0 +1,35 @@
+"""Names the calls of Stripe that automatic charges need, for the type checker."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+
+class Cards(Protocol):
+    """The calls of Stripe that an automatic charge makes.
+
+    billing.stripe_api.cards.SavedCards implements them.
+    """
+
+    def cards_of(self, customer: str) -> list[Mapping[str, Any]]:
+        """Return a customer's saved cards."""
+
+    def charge_card(
+        self, params: Mapping[str, Any], idempotency_key: str
+    ) -> Mapping[str, Any]:
+        """Create and confirm a payment intent, and return it."""
+
+    def charge_card_again(
+        self, intent: str, params: Mapping[str, Any], idempotency_key: str
+    ) -> Mapping[str, Any]:
+        """Confirm a declined payment intent again, and return it."""
+
+    def intent(self, intent: str) -> Mapping[str, Any]:
+        """Return a payment intent."""
+
+    def intents_of(
+        self, customer: str, since: int
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield a customer's payment intents created since an epoch second."""
+
+    def is_of_mode(self, *, livemode: bool) -> bool:
+        """Return whether Stripe's secret key is of this mode, live or test."""
