@@ -73,10 +73,11 @@ def _run(
 
 
 def _not_hurried(left_ms: LeftMs) -> Iterator[str]:
-    """Send a message for each account whose automatic charge is due.
+    """Queue each due charge. Yield the users for whom that failed.
 
-    So each account gets its own invocation. Yields the users for whom no
-    message could be sent.
+    The queue starts a new invocation for each account with an automatic charge
+    due. The caller runs the charges of the yielded users itself. Stops early
+    when little time is left.
     """
     for user_id in sweep.due(books()):
         if left_ms() < SWEEP_STOP_MS:

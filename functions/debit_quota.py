@@ -14,10 +14,12 @@ from billing.wiring.container import books
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Debit the quota of the user that the request's body names.
+    """Debit the units in the request's body, and answer with the debit.
 
-    With an Idempotency-Key a repeat gets the first answer again. Without
-    one, the debit is one conditional write.
+    The body also names the user. With an Idempotency-Key a repeat gets the
+    first answer again; without one, a repeat debits again. Raises
+    ``quota_exhausted`` or ``key_limit_reached``, and takes nothing, if too few
+    units are left.
     """
     caller = request.need_scope()
     key = request.idempotency_key()

@@ -17,9 +17,10 @@ from billing.wiring.container import books
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Give a grant, void one, or give the welcome units.
+    """Give units without a payment (a grant), or take a grant back.
 
-    The route says which.
+    The route says which. Only what is left of a grant is taken back. A third
+    route gives a new customer the welcome units, once.
     """
     if request.route.endswith("/welcome"):
         user_id, claims = request.user_id, request.claims

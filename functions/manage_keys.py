@@ -1,7 +1,8 @@
-"""Manages a user's API keys and the threshold of ``quota.low``.
+"""Manages a user's API keys, and when the event ``quota.low`` is sent.
 
-Its routes are /api/v1/keys, .../{key_id} and /api/v1/quota/alert. GET
-/api/v1/key is for callers that have only an API key.
+That event tells the seller that the user has few units left. The routes are
+/api/v1/keys, .../{key_id} and, for the threshold of the event,
+/api/v1/quota/alert. GET /api/v1/key is for callers that have only an API key.
 """
 
 from typing import Any
@@ -18,10 +19,11 @@ from billing.wiring.container import books, settings
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Manage API keys, or the threshold of ``quota.low``.
+    """Manage API keys, or the threshold of the event ``quota.low``.
 
-    Route and method say whether an API key is created, listed, changed,
-    revoked or shown, or the threshold is read or changed.
+    That event says that a user has few units left. Route and method say
+    whether an API key is created, listed, changed, revoked or shown, or the
+    threshold is read or changed.
     """
     if request.route == "GET /api/v1/key":
         presented = request.presented_key()
@@ -51,9 +53,9 @@ def _create(request: Request, user_id: str) -> api_keys.NewKey:
 
 
 def _changes(request: Request) -> dict[str, Any]:
-    """Return the members of the API key to change, checked.
+    """Return an API key's new name, new limit or both, from the request.
 
-    Raises ``invalid_request`` if there is none.
+    Raises ``invalid_request`` if the body has neither, or an invalid one.
     """
     body = request.json_object(optional=("name", "limit"))
     if not body:

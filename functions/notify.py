@@ -59,9 +59,11 @@ def _run(
 
 
 def _new_rows(records: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Return the rows that were inserted into the table.
+    """Return the new events in records of the DynamoDB stream.
 
-    On AWS, the template's filter passes no others.
+    The stream is that of the table of events to the seller. Records of changed
+    or deleted rows are skipped. On AWS, the template's filter passes only
+    inserted rows.
     """
     return [
         Row.from_item(decode(record["dynamodb"]["NewImage"]))
@@ -71,7 +73,11 @@ def _new_rows(records: Sequence[Mapping[str, Any]]) -> list[Row]:
 
 
 def _report(row: Row, outcome: Outcome | Exception) -> None:
-    """Log and count one try. The user's id is not logged."""
+    """Log and count one try to deliver an event to the seller.
+
+    ``row`` is the event. ``outcome`` is how the try ended, or the exception
+    that prevented it. The user's id is not logged.
+    """
     if isinstance(outcome, Exception):
         logger.warning("event not tried", event_id=row.id, why=str(outcome))
         return

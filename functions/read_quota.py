@@ -1,6 +1,7 @@
 """GET /api/v1/quota, /quota/lots and /quota/ledger: reads a user's quota.
 
-The lots say when units expire, and the ledger says how the quota came about.
+A lot is the units of one purchase or grant, and says when they expire. The
+ledger is the list of what has changed the quota.
 """
 
 from billing import cursors
@@ -12,7 +13,11 @@ from billing.wiring.container import books
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Answer with the quota, the lots or the ledger of the token's user."""
+    """Answer with the quota, the lots or the ledger of the token's user.
+
+    The route says which. A lot is the units of one purchase or grant. The
+    ledger is the list of what has changed the quota.
+    """
     user_id = request.user_id
     if request.route.endswith("/quota"):
         return 200, lot_listing.read_quota(books(), user_id)

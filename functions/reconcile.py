@@ -33,7 +33,7 @@ class IncompleteReconciliationError(Exception):
     """
 
     def __init__(self, report: Report) -> None:
-        """The message names the first few of those that failed."""
+        """The message names the first few that were not compared."""
         named = [
             f"{row.stripe_id or row.payment_id} {row.detail}".strip()
             for row in report.differences
@@ -45,11 +45,12 @@ class IncompleteReconciliationError(Exception):
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Run a reconciliation, and return its report.
+    """Compare Stripe with our payments, and return the report.
 
-    ``finished`` in the report is false if the next run has to continue.
-    Raises IncompleteReconciliationError at the end if something could not
-    be compared.
+    Missed events are settled, unless the input says ``"repair": false``.
+    ``finished`` in the report is false if the next run has to continue. Raises
+    IncompleteReconciliationError at the end if something could not be
+    compared.
     """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     hours = event.get(

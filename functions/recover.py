@@ -1,8 +1,13 @@
-"""Retries parked events, and sweeps expired holds and lots.
+"""Retries events from Stripe that could not be settled, and ends what expired.
 
-It runs each minute, and for each message of the queue. The queue has the
-events that could not be settled at first. With StripeEventBus it has every
-event that Stripe sends.
+To settle an event is to write its effect to our tables, for example to credit
+units. Each minute this function retries parked events: those that could not be
+settled yet and are stored. It also ends expired holds and expired lots (units
+of one purchase or grant).
+
+It also runs for each message of an SQS queue. The queue has events that the
+webhook failed to settle and, if the parameter StripeEventBus is set, all
+events that Stripe sends to EventBridge.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,9 +43,12 @@ Record = Mapping[str, Any]
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Settle the messages of a batch from SQS, or run the schedule.
+    """Settle the events in a batch from SQS, or do the work of each minute.
 
-    Only messages that fail are delivered again (ReportBatchItemFailures).
+    That work retries parked events (stored until they can be settled), and
+    ends expired holds and lots (units of one purchase or grant). For a batch,
+    it returns the messages that failed: SQS delivers only these again
+    (ReportBatchItemFailures). Otherwise it returns counts.
     """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     left_ms = getattr(
@@ -82,10 +90,11 @@ def _settle_messages(
 
 
 def _settle_message(body: str) -> bool:
-    """Settle or park the event in one message. Return whether it is done.
+    """Settle the event in one SQS message, and return whether that is done.
 
-    If it is not, SQS delivers the message again, and after several tries
-    moves it to the dead-letter queue.
+    An event that cannot be settled yet is parked, that is stored for later,
+    and counts as done. If it is not done, SQS delivers the message again, and
+    after several tries moves it to the dead-letter queue.
     """
     try:
         event = fact_queue.event_in(body)
@@ -113,7 +122,11 @@ def _settle_message(body: str) -> bool:
 
 
 def _settle_event(event: Mapping[str, Any]) -> None:
-    """Settle an event in the form in which Stripe sent it."""
+    """Settle an event in the form in which Stripe sent it, or ignore it.
+
+    To settle it is to write its effect to our tables. It is ignored, counted
+    and logged if it is malformed, not ours or of no interest.
+    """
     fact = events.parse(event, books().ours)
     if isinstance(fact, Ignored):
         count(fact.metric)
@@ -125,10 +138,11 @@ def _settle_event(event: Mapping[str, Any]) -> None:
 
 
 def _settle(fact: Fact, *, is_news: bool) -> None:
-    """Settle a fact: what Stripe says of a payment, parsed from an event.
+    """Write what Stripe says of a payment to our tables, and log the outcome.
 
-    ``is_news`` is true if the event comes from Stripe just now, so that its
-    outcome was not counted yet.
+    ``fact`` is that, parsed from an event. ``is_news`` is true for an event
+    that comes directly from Stripe. Only then are its outcome and age counted
+    as metrics.
     """
     outcome = settlement.apply(books(), fact)
     if is_news:

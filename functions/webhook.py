@@ -20,10 +20,11 @@ from billing.wiring.secrets import webhook_secrets
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Settle one event of Stripe's.
+    """Write the effect of one event from Stripe to our tables (settle it).
 
-    The answer is 2xx only if the event is settled, parked or ignored.
-    Otherwise it is 5xx, so that Stripe delivers the event again.
+    The answer is 2xx only if the event is settled, parked (stored until it can
+    be settled) or ignored. It is 4xx for an invalid signature or body, and
+    otherwise 5xx. Stripe delivers the event again after both.
     """
     event = _verify(request)
     fact = events.parse(event, receiving_books().ours)

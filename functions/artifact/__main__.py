@@ -15,7 +15,10 @@ from artifact.assembling import CODE, RUNTIME, assemble
 
 
 def main() -> None:
-    """Parse the arguments and fill the folders."""
+    """Assemble the artifact, and put it into each folder of the command line.
+
+    A folder that exists is replaced.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m artifact", description=__doc__
     )

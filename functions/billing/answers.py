@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 class Member(NamedTuple):
-    """The JSON Schema keywords of one member, beside its type. None leaves a keyword out."""
+    """Holds the JSON Schema keywords of one member of an answer.
+
+    The schema's ``type`` comes from the annotation. A keyword that is None is
+    left out.
+    """
 
     minimum: int | None = None
     format: str | None = None

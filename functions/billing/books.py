@@ -1,4 +1,4 @@
-"""Defines Books: what each function that reads or writes our tables needs."""
+"""Defines Books: the store, clock and settings for work on our tables."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,10 @@ if (
 
 
 class Outbox(Protocol):
-    """A queue outside DynamoDB that keeps an event until it is settled."""
+    """Keeps events from Stripe in a queue outside DynamoDB.
+
+    An event stays there until it is booked, or an operator drops it.
+    """
 
     def keep(self, fact: "Fact") -> None:
         """Put the event into the queue. After this returns, it is not lost.
@@ -38,10 +41,11 @@ class NoOutbox:
 
 
 class Opened(NamedTuple):
-    """What to add to a write that takes an account below ``when_below``.
+    """Holds the writes that open an automatic charge, and its events.
 
-    That is the customer's threshold for automatic top-ups. ``writes`` open an
-    automatic charge, and ``notices`` are the events that it causes.
+    A write that takes an account below ``when_below``, the customer's
+    threshold for automatic top-ups, adds both to its transaction. Both may be
+    empty.
     """
 
     writes: tuple[Write, ...] = ()
@@ -52,29 +56,33 @@ NOTHING_OPENED: Final = Opened()
 
 
 class TopUps(Protocol):
-    """Automatic top-ups, for the functions that take units."""
+    """Opens automatic top-ups: charges to a customer's saved card.
+
+    A debit or hold that takes an account below the customer's threshold calls
+    ``open`` for the writes to add to its own, and ``hurry`` after them.
+    """
 
     @property
     def is_on(self) -> bool:
         """Return whether this deployment offers automatic top-ups."""
 
     def open(self, store: Store, user_id: str, now: datetime) -> Opened:
-        """Return the writes that open an automatic charge.
+        """Return the writes and events that open an automatic charge.
 
-        There are none if the customer's agreement to automatic top-ups does
-        not allow a charge now. DynamoDB refuses them if the agreement has
-        changed since it was read.
+        They open none if the customer's agreement to automatic top-ups allows
+        no charge now. DynamoDB refuses the writes if the agreement has changed
+        since it was read.
         """
 
     def hurry(self, user_id: str) -> None:
-        """Ask for the charge now. Raises nothing.
+        """Ask that the account's automatic charge be run now. Raises nothing.
 
-        If that fails, a sweep finds the charge within a minute.
+        If that fails, the sweep of each minute finds the charge.
         """
 
 
 class NoTopUps:
-    """Automatic top-ups of a deployment that does not offer them."""
+    """Opens no charges, for a deployment without automatic top-ups."""
 
     is_on = False
 
@@ -84,16 +92,18 @@ class NoTopUps:
         return NOTHING_OPENED
 
     def hurry(self, user_id: str) -> None:
-        """Do nothing."""
+        """Do nothing, because there is no automatic charge to ask for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """The store, the clock and the settings for work on our tables.
+    """Holds the store, the clock and the settings for work on our tables.
 
-    ``policy`` says what happens to units that were used before they were
-    clawed back. ``telling`` says whether events are sent to the seller.
-    ``top_ups`` opens automatic charges.
+    ``ours`` shows which of Stripe's events are ours. If a refund takes back
+    units that were used, ``policy`` says whether they become debt or are
+    written off. The ``outbox`` keeps events that cannot be booked yet.
+    ``telling`` says whether the seller is sent events. ``top_ups`` opens
+    automatic charges.
     """
 
     store: Store

@@ -41,8 +41,9 @@ class Deadline:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """A call may begin until ``budget_seconds`` after ``begin``.
+        """Start the deadline, ``budget_seconds`` from now.
 
+        Attempts of a call begin only before it. ``begin`` starts it again.
         ``clock`` and ``sleep`` are for tests, which must not wait.
         """
         self._budget_seconds = budget_seconds

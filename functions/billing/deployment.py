@@ -34,9 +34,9 @@ class StoredDeployment:
         self._id = ""
 
     def id(self) -> str:
-        """Return the id to write into new metadata.
+        """Return this deployment's id, to mark what it creates at Stripe.
 
-        If there is none, it is created and stored.
+        If no id is stored yet, one is created and stored.
         """
         if not self._id:
             self._id = self._read() or self._stored(
@@ -45,7 +45,10 @@ class StoredDeployment:
         return self._id
 
     def known(self) -> str:
-        """Return the id, or "" if there is none. Never writes."""
+        """Return this deployment's stored id, or "" if none is stored yet.
+
+        Never writes.
+        """
         self._id = self._id or self._read()
         return self._id
 
@@ -72,10 +75,11 @@ class StoredDeployment:
         return ""
 
     def _stored(self, name: str) -> str:
-        """Write the id into all tables, and return the id that they then have.
+        """Store ``name`` as the deployment's id, and return the id in force.
 
         If a table has another id already, or a concurrent request writes one
-        first, that id is used.
+        first, that id is stored in all tables instead. Raises
+        OutcomeUnknownError if the tables have different ids.
         """
         for _ in range(ATTEMPTS_MAX):
             same = absent_or("deployment", "==", name)

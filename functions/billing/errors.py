@@ -73,7 +73,10 @@ class StripeRefusedError(BillingError):
     """
 
     def __init__(self, refusal: Mapping[str, Any]) -> None:
-        """``refusal`` has what ``refusals.for_the_log`` returns."""
+        """``refusal`` has the parts of Stripe's answer that may be logged.
+
+        They are the error's type, codes, message and parameter.
+        """
         detail = "Stripe refused this for good. Nothing was charged; the seller must fix the cause."
         super().__init__("stripe_refused", detail)
         self.refusal = refusal
@@ -105,7 +108,11 @@ class ConditionFailedError(Exception):
     """
 
     def __init__(self, old: Mapping[int, Item | None]) -> None:
-        """``old`` comes from ReturnValuesOnConditionCheckFailure=ALL_OLD."""
+        """``old`` has the stored item of each refused write, or None.
+
+        The key is the write's place in the transaction. DynamoDB returns the
+        items for ReturnValuesOnConditionCheckFailure=ALL_OLD.
+        """
         super().__init__(f"conditions failed on writes {sorted(old)}")
         self.old = old
 

@@ -29,10 +29,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFact(Origin):
-    """What happened to a purchase of ours, and what its metadata says.
+    """Says whether a purchase was paid, is unpaid, failed or expired.
 
-    The purchase is a Checkout Session, or an automatic charge, which has a
-    payment intent only.
+    It also has what our metadata says: the user, the plan and its units. It is
+    parsed from a Checkout Session, or from the payment intent of an automatic
+    charge, which has no session.
     https://docs.stripe.com/api/checkout/sessions/object
     https://docs.stripe.com/api/payment_intents/object
     """
@@ -69,7 +70,10 @@ class SessionFact(Origin):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclinedFact(Origin):
-    """A failed attempt to pay. The buyer may try again in the same session."""
+    """Says that an attempt to pay failed, and why (``failure_code``).
+
+    The buyer may try again in the same session.
+    """
 
     name: ClassVar[str] = "declined"
     payment_id: str
@@ -81,9 +85,9 @@ class DeclinedFact(Origin):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReversalFact(Origin):
-    """A refund or dispute.
+    """Holds what refunds and disputes have in common.
 
-    Its payment is found by the payment intent, or by the charge if it has
+    Their payment is found by the payment intent, or by the charge if there is
     no payment intent.
     """
 
@@ -94,8 +98,9 @@ class ReversalFact(Origin):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundsFact(ReversalFact):
-    """The known refunds of one charge. Amounts are in minor units.
+    """Says which refunds of one charge were made, and which of them failed.
 
+    Amounts are in minor units.
     https://docs.stripe.com/api/charges/object#charge_object-amount_refunded
     """
 
@@ -121,7 +126,11 @@ class RefundsFact(ReversalFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeFact(ReversalFact):
-    """The known state of one dispute: https://docs.stripe.com/api/disputes/object."""
+    """Says what one Stripe event or API answer shows of a dispute.
+
+    That is its amount, whether it is closed, and which money was moved:
+    https://docs.stripe.com/api/disputes/object.
+    """
 
     name: ClassVar[str] = "dispute"
     dispute_id: str

@@ -91,7 +91,8 @@ GREATEST_MINOR_OTHERWISE: Final = 99_999_999
 def charge_bounds(currency: object) -> tuple[int, int]:
     """Return the smallest and the largest amount that Stripe charges.
 
-    Both are in the currency's minor unit.
+    Both are in the currency's minor unit. The smallest is 1 for a currency
+    without a known one.
     """
     name = currency if isinstance(currency, str) else ""
     return LEAST_MINOR.get(name, 1), GREATEST_MINOR.get(

@@ -1,8 +1,8 @@
 """Reads and checks the settings of a function, once for each process.
 
 A missing environment variable stops the process with an error that names it.
-functions/public/ reads the page's own settings. telemetry, tracing and wiring
-read the variables that Lambda sets.
+Some variables are read elsewhere: those of the customers' web page in
+functions/public/, and those that Lambda sets in telemetry, tracing and wiring.
 """
 
 import os
@@ -58,9 +58,10 @@ class Settings:
 
     @property
     def telling(self) -> "Telling":
-        """Return whether events are sent, and the threshold of ``quota.low``.
+        """Return the settings for events to the seller.
 
-        The threshold is the template's, for customers without their own.
+        They are whether events are sent, and the threshold of ``quota.low``
+        for customers who have set none.
         """
         is_on = bool(self.notify_url or self.notify_bus)
         return Telling(is_on, self.low_at_units)
@@ -111,11 +112,11 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """Whether events are sent to the seller, and a threshold.
+    """Holds the settings for events to the seller.
 
-    They are sent if ``NotifyUrl`` or ``NotifyBus`` is set. ``low_at`` is
-    the threshold of ``quota.low`` for customers without their own. 0 means
-    never.
+    Events are sent (``is_on``) if ``NotifyUrl`` or ``NotifyBus`` is set.
+    ``low_at`` is the threshold of ``quota.low`` for customers without their
+    own. 0 means never.
     """
 
     is_on: bool = False
@@ -123,9 +124,11 @@ class Telling:
 
 
 class Deployment(Protocol):
-    """This deployment's id, among those that share a Stripe account.
+    """Gives the id that tells this deployment's Stripe objects from others'.
 
-    Its methods may raise the store's errors.
+    Several deployments may share one Stripe account, so we write the id into
+    our objects' metadata. The id is stored in our tables, and the methods may
+    raise DynamoDB's errors.
     """
 
     def id(self) -> str:
@@ -135,7 +138,10 @@ class Deployment(Protocol):
         """
 
     def known(self) -> str:
-        """Return the id, or "" if there is none. Never writes."""
+        """Return this deployment's id, or "" if none is stored.
+
+        It writes nothing.
+        """
 
     def wrote(self, deployment: str) -> bool:
         """Return whether this deployment wrote metadata with this id.
@@ -144,15 +150,19 @@ class Deployment(Protocol):
         """
 
     def keep(self) -> None:
-        """Write the id again into a table that has lost it in a restore."""
+        """Write this deployment's id into the tables that have lost it.
+
+        Two tables store it, and a restore from a backup can lose it in one.
+        Nothing is done if neither has it.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """What shows that an event is ours.
+    """Holds what is needed to tell whether an event of Stripe's is ours.
 
-    It is Stripe's mode (live or test), and the deployment's id in the
-    metadata.
+    It is our mode (live or test), and our deployment's id, which is in the
+    metadata of our objects at Stripe.
     """
 
     livemode: bool
@@ -196,10 +206,11 @@ class _Reader:
         return self.choice(name, ("true", "false"), "false") == "true"
 
     def units(self, name: str, default: int, least: int = 1) -> int:
-        """Return the variable as a whole number of units, up to UNITS_MAX.
+        """Return the variable as a whole number of units.
 
-        If the variable is not set, it is ``default``: only functions that need
-        it have it.
+        It must be from ``least`` to UNITS_MAX; otherwise an error is noted. If
+        the variable is not set, the result is ``default``, because only some
+        functions have it.
         """
         text = str(self._environment.get(name, default)).strip()
         is_number = (

@@ -43,7 +43,11 @@ NOTHING: Final = nullcontext()
 
 @dataclass(slots=True)
 class _Trace:
-    """The trace of the current request. Lambda sends a process one request at a time."""
+    """Holds the tracer of the current request, or None if it is not traced.
+
+    One for each process is enough: Lambda sends a process one request at a
+    time.
+    """
 
     tracer: "Tracer | None" = None
 

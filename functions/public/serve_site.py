@@ -127,8 +127,9 @@ def page(found: Mapping[str, str]) -> Asset:
 def _page(settings: str) -> Asset:
     """Return the page with these sign-in settings as an Asset.
 
-    The last two are cached, with and without endpoints, because
-    compressing takes long.
+    ``settings`` is JSON. Compressing the page takes long, so the results for
+    the last two settings are cached: with and without the sign-in issuer's
+    endpoints.
     """
     place = 'name="sign-in" content="{}"'
     content = f'name="sign-in" content="{escape(settings)}"'

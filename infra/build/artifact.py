@@ -71,9 +71,10 @@ def _build(paths: Paths, *, always: bool) -> bool:
 
 
 def _other_catalogue() -> bytes:
-    """Return the content of the file that TOPUP_CATALOGUE names, or b"" if it names none.
+    """Return the content of the file of plans that the variable TOPUP_CATALOGUE names.
 
-    Raises LocalStackError if the file cannot be read or is not a valid catalogue.
+    The result is b"" if the variable is not set. Raises LocalStackError if the file cannot be read
+    or is not a valid catalogue of plans.
     """
     name = os.environ.get(CATALOGUE, "")
     if not name:
@@ -91,9 +92,9 @@ def _other_catalogue() -> bytes:
 
 
 def _put_catalogue(folders: list[Path]) -> None:
-    """Write the catalogue that TOPUP_CATALOGUE names into each folder.
+    """Write the file of plans that TOPUP_CATALOGUE names into each build folder.
 
-    Without that variable the folders keep the product's own catalogue.
+    Without that environment variable the folders keep the product's own plans.
     """
     if text := _other_catalogue():
         for folder in folders:

@@ -20,7 +20,7 @@ class OperatorError(Exception):
     """
 
     def __init__(self, code: int, message: str, repair: str = "") -> None:
-        """``message`` and ``repair`` are sentences that an operator reads."""
+        """``code`` is the exit code. ``message`` and ``repair`` are sentences for the operator."""
         super().__init__(message)
         self.code = code
         self.repair = repair

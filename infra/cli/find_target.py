@@ -44,7 +44,7 @@ def find_target(stack: str, profile: str, region: str) -> TargetStack:
 
 
 def _find_local(local: Mapping[str, str]) -> TargetStack:
-    """Return the local stack. ``local`` is the content of stand.json.
+    """Return the local stack. ``local`` is the content of stand.json, which it wrote.
 
     Test credentials are set in this process's environment, where boto3's clients read them.
     """
@@ -117,9 +117,10 @@ def _parameter(description: Mapping[str, Any], name: str) -> str:
 def _function_configuration(
     functions: Any, stack: str, resources: Mapping[str, Resource]
 ) -> dict[str, Any]:
-    """Return Lambda's configuration of SETTINGS_SOURCE.
+    """Return Lambda's configuration of the webhook's function, SETTINGS_SOURCE.
 
-    Raises OperatorError if the stack does not have that function, or if it cannot be read.
+    Its environment has the stack's settings. Raises OperatorError if the stack does not have that
+    function, or if it cannot be read.
     """
     if SETTINGS_SOURCE not in resources:
         message = f"the stack {stack} has no {SETTINGS_SOURCE}"
@@ -135,7 +136,11 @@ def _function_configuration(
 
 
 def _settings(function: Mapping[str, Any]) -> Settings:
-    """Return the functions' own settings, so that a command follows the same rules."""
+    """Return the settings in a function's environment variables.
+
+    A command follows them too. ``function`` is Lambda's configuration of it. Raises OperatorError
+    for invalid settings.
+    """
     try:
         return Settings.from_environment(function["Environment"]["Variables"])
     except SettingsError as error:

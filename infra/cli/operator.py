@@ -1,4 +1,4 @@
-"""The context of a command: the target stack, its books and Stripe account, and the output."""
+"""Defines Operator, through which a command reaches its stack, Stripe and the terminal."""
 
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from infra.cli.target import TargetStack
 
 
 class Operator:
-    """The context of a command: the target stack and the output."""
+    """Gives a command its target stack, clients of its tables and of Stripe, and the output."""
 
     def __init__(self, *, as_json: bool, stack: str, profile: str, region: str) -> None:
         """Read nothing yet: stack, books and Stripe account are found at their first use."""
@@ -25,9 +25,10 @@ class Operator:
 
     @cached_property
     def books(self) -> Books:
-        """Return the stack's books, with a new deadline.
+        """Return the client of the stack's tables.
 
-        Commands with many calls restart the deadline for each call.
+        All its calls share one deadline of a few seconds. A command with many calls restarts it for
+        each.
         """
         return self.target.books()
 

@@ -29,10 +29,10 @@ WIDTH_OF_FILES: Final = 240
 
 
 class Bar(Protocol):
-    """The progress bar of one long task."""
+    """A progress bar, which is called after each step of a long task."""
 
     def __call__(self, steps: int = 1, *, now: str = "") -> None:
-        """Add ``steps``. ``now`` names the present step."""
+        """Move the bar on by ``steps``, and show ``now``, if given, as the present step."""
 
 
 class Output:

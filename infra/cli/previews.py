@@ -1,4 +1,7 @@
-"""Describes what settling an event would do, without doing it, for ``--dry-run`` and questions."""
+"""Describes what settling an event would do, without doing it, for ``--dry-run`` and questions.
+
+To settle an event of Stripe's is to book what it says, for example a payment's units.
+"""
 
 from typing import assert_never
 
@@ -13,7 +16,7 @@ from billing.storage.keys import user_key
 
 
 def preview(books: Books, fact: Fact) -> str:
-    """Return a sentence that says what settling an event would do now.
+    """Return a sentence that says what settling an event would change now. Writes nothing.
 
     ``fact`` is the parsed event.
     """

@@ -1,6 +1,6 @@
-"""Adds up the tallies (sums of an account's rows) of all accounts in a temporary file.
+"""Holds the sums of each account's rows (its tally) in a temporary file.
 
-So memory does not grow with the number of accounts.
+In memory they would grow with the number of accounts.
 """
 
 import sqlite3
@@ -30,9 +30,9 @@ _ADD: Final = (
 
 
 class TallyFile:
-    """Adds up the tallies (sums of the rows) of each account in a file.
+    """Holds the sums of each account's rows (its tally) in an SQLite file.
 
-    Several threads may add to the file. It is read after that.
+    ``take`` adds to them, also from several threads. They are read after that.
     """
 
     def __init__(self, file: Path) -> None:
@@ -42,7 +42,10 @@ class TallyFile:
         self._rows.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
 
     def take(self, part: Tallies) -> None:
-        """Add a reader's tallies to the file, and clear them."""
+        """Add the sums in ``part`` to the file, account by account, and empty ``part``.
+
+        One reader collected them from the rows that it read.
+        """
         rows = [
             (user_id, *(getattr(tally, name) for name in NAMES)) for user_id, tally in part.items()
         ]
@@ -53,25 +56,25 @@ class TallyFile:
         part.clear()
 
     def items(self) -> Iterator[tuple[str, Tally]]:
-        """Yield every account with its tally."""
+        """Yield each account's user id with its tally (the sums of its rows)."""
         for user_id, *figures in self._rows.execute("SELECT * FROM tally"):
             yield user_id, Tally(*figures)
 
     def suspects(self) -> Iterator[str]:
-        """Yield the user ids of accounts that do not balance in this reading.
+        """Yield the user ids of accounts whose sums disagree, for example ledger and balance.
 
-        A concurrent change can be the reason.
+        Such an account may be right: perhaps it changed while its rows were read.
         """
         return (user_id for user_id, tally in self.items() if any(tally.differences(user_id)))
 
     @property
     def accounts(self) -> int:
-        """Return the number of accounts."""
+        """Return how many accounts the file has."""
         return int(self._rows.execute("SELECT count(*) FROM tally").fetchone()[0])
 
     @property
     def units(self) -> int:
-        """Return the sum of all ledger entries."""
+        """Return the sum of all ledger entries of all accounts, in units."""
         return int(self._rows.execute("SELECT coalesce(sum(booked), 0) FROM tally").fetchone()[0])
 
     def close(self) -> None:
@@ -81,7 +84,7 @@ class TallyFile:
 
 @contextmanager
 def tally_file() -> Iterator[TallyFile]:
-    """Yield a tally file that is deleted at the end."""
+    """Yield an empty TallyFile, and delete its file at the end of the ``with`` block."""
     with tempfile.TemporaryDirectory(prefix="topup-verify-") as folder:
         made = TallyFile(Path(folder) / "tallies.sqlite")
         try:

@@ -1,4 +1,4 @@
-"""Defines the stack that a command works on: its tables, addresses, books and clients."""
+"""Defines the stack that a command works on: its tables, addresses, settings and clients."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ WEBHOOK_PATH: Final = "/api/v1/payments/webhook"
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource of the stack."""
+    """The physical id and the type of one of the stack's resources, as CloudFormation has them."""
 
     physical_id: str
     type: str
@@ -91,14 +91,17 @@ class TargetStack:
         }
 
     def own_tables(self) -> dict[str, str]:
-        """Return the tables that the stack created, by logical id.
+        """Return the names of the tables that the stack created, by logical id.
 
-        After a restore others may be in use.
+        After ``topup switch`` the functions may use restored tables instead.
         """
         return self.of_type(TABLE)
 
     def tables(self) -> dict[str, str]:
-        """Return the tables in use, by logical id. After a restore they are not the stack's own."""
+        """Return the names of the tables in use, by logical id.
+
+        They are the stack's own, or restored ones after ``topup switch``.
+        """
         return {logical: f"{name}{self.suffix}" for logical, name in self.own_tables().items()}
 
     def using(self, suffix: str) -> "TargetStack":
@@ -133,10 +136,10 @@ class TargetStack:
         return {url.rstrip("/") for url in known if url}
 
     def books(self) -> Books:
-        """Return the stack's books.
+        """Return a client of the stack's books: its tables with accounts, payments and events.
 
-        A command that parks an event writes its record in the table alone, and sends no message to
-        the queue.
+        The client has no queue. The webhook puts an event that it cannot settle into a queue and
+        into a table (it "parks" the event). A command writes it into the table only.
         """
         store = Store(self.settings.tables, Deadline(), self.region, self.endpoint)
         ours = Ours(self.settings.livemode, StoredDeployment(store))
@@ -154,7 +157,10 @@ class TargetStack:
         return moved(utc_now, Paths.from_environment().clock_file)
 
     def gateway(self, books: Books) -> Gateway:
-        """Return the Stripe client, with the stack's own key and the deadline of ``books``."""
+        """Return a client of Stripe, with the stack's secret key.
+
+        All calls of it and of ``books`` (the client of the tables) share one deadline.
+        """
         return Gateway(
             lambda _: self.stripe_key(), self.settings.stripe_api_base, books.store.deadline
         )
@@ -164,5 +170,5 @@ class TargetStack:
         return self.secret(self.settings.stripe_key_secret).strip()
 
     def secret(self, name: str) -> str:
-        """Return the value of one of the stack's secrets."""
+        """Return the value of a secret in Secrets Manager. ``name`` is its name or ARN."""
         return str(self.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])

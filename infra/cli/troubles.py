@@ -1,4 +1,4 @@
-"""Carries out a command, and reports each kind of failure with an exit code of its own."""
+"""Carries out a command, and turns its failures into a message and an exit code."""
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -62,7 +62,8 @@ TROUBLES: Final = (
 def carry_out(operator: Operator, act: Callable[[], int | None]) -> int:
     """Run ``act``, and return the command's exit code.
 
-    A known exception is reported to the operator, and each kind has its own exit code.
+    That is what ``act`` returns (None is 0). An exception of a known kind, for example one in
+    TROUBLES, is shown to the operator and becomes an exit code. Any other exception is raised.
     """
     try:
         return act() or FINE

@@ -64,10 +64,11 @@ def runtime(parameters: Mapping[str, str], built: Path) -> tuple[dict[str, str],
 def function_url(
     parameters: Mapping[str, str], region: str, agree: Callable[[str], bool]
 ) -> tuple[dict[str, str], str]:
-    """Return ``FunctionUrl=false`` if Lambda has no function URLs in the region, else {}.
+    """Return the parameter FunctionUrl, or {}, and a sentence for the operator.
 
-    ``agree`` asks the operator about a region that AWS's page does not mention. The result also has
-    a sentence for the operator.
+    It is ``false`` if Lambda has no function URLs in the region. If AWS's page does not say,
+    ``agree`` asks the operator, and a yes makes it ``true``. The result is {} if Lambda has them,
+    or if ``parameters`` has FunctionUrl already.
     """
     if "FunctionUrl" in parameters:
         return {}, f"FunctionUrl={parameters['FunctionUrl']}, as configured."
@@ -105,9 +106,11 @@ def _without(region: str) -> str:
 def completed(
     stage: Stage, built: Path, agree: Callable[[str], bool], pool: Mapping[str, Any]
 ) -> Stage:
-    """Return the stage with the parameters that need no question.
+    """Return the stage with Runtime, FunctionUrl and CaseSensitiveUserNames added if needed.
 
-    They are not written to its file: the next deployment may be built by another Python.
+    ``agree`` answers whether the region has function URLs, if AWS does not say. ``pool`` is
+    Cognito's description of the user pool, or {}. The parameters are not written to the stage's
+    file: the next deployment may be built by another Python.
     """
     python, words = runtime(stage.parameters, built)
     url, more = function_url(stage.parameters, stage.region, agree)

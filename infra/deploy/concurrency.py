@@ -41,11 +41,11 @@ def proposal(unreserved: int) -> tuple[int, str]:
 def proposed(
     parameters: Mapping[str, str], connect: Callable[[], Any], own: int = 0
 ) -> tuple[Mapping[str, str], str]:
-    """Return ``parameters`` with the proposed reserve added, and a sentence about it.
+    """Return ``parameters`` with the webhook's reserved concurrency, and a sentence about it.
 
-    The reserve is the webhook's concurrent executions. Nothing is added if ``parameters`` has a
-    reserve already, or if Lambda does not answer. ``connect`` creates a client of Lambda. ``own``
-    is what the present stack has reserved, which Lambda does not count as unreserved.
+    If they have it already, or if Lambda does not answer, nothing is added, and the sentence says
+    so. ``connect`` creates a client of Lambda. ``own`` is what the present stack has reserved,
+    which can be reserved again, but which Lambda does not count as free.
     """
     if PARAMETER in parameters:
         return parameters, f"{PARAMETER}={parameters[PARAMETER]}, as configured."

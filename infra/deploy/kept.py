@@ -16,7 +16,7 @@ OLD_NAME: Final = "kept-{stack}.json"
 
 
 class ElsewhereError(Exception):
-    """The file belongs to another account or region than the target stack."""
+    """Raised if an earlier stack of this name left its tables in another account or region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,10 @@ class Kept:
 
     @classmethod
     def read(cls, file: Path, stack: str) -> "Kept":
-        """Return the content of the file. Its old form has ``resources`` and ``template`` only."""
+        """Return what the file lists.
+
+        A file of version 1 has ``resources`` and ``template`` only; the other values are then "".
+        """
         found = json.loads(file.read_text(encoding="utf-8"))
         known = ("account", "region", "stack_id", "kept_at")
         return cls(
@@ -48,7 +51,10 @@ class Kept:
         )
 
     def write(self, folder: Path) -> Path:
-        """Write the file and return its path. An earlier stack's file is renamed, never lost."""
+        """Write this list of tables and users to a file in ``folder``, and return its path.
+
+        If an earlier stack of this name left such a file, that file is renamed, never overwritten.
+        """
         folder.mkdir(exist_ok=True)
         file = folder / NAME.format(stack=self.stack, account=self.account, region=self.region)
         if file.exists() and Kept.read(file, self.stack).stack_id != self.stack_id:
@@ -59,7 +65,7 @@ class Kept:
     def check(self, file: Path, account: str, region: str) -> None:
         """Raise ElsewhereError if the file names another account or region.
 
-        A file of the old form names none and is accepted.
+        A file of version 1 names none, and is accepted.
         """
         if (self.account or account, self.region or region) == (account, region):
             return
@@ -72,13 +78,20 @@ class Kept:
 
 
 def find(folder: Path, stack: str, account: str, region: str) -> Path | None:
-    """Return the path of the file for this account and region, or of the old form, or None."""
+    """Return the path of the file that lists what a deleted stack left, or None.
+
+    It is the file for this account and region, or else one of version 1, which names neither.
+    """
     names = (NAME.format(stack=stack, account=account, region=region), OLD_NAME.format(stack=stack))
     return next((folder / name for name in names if (folder / name).exists()), None)
 
 
 def elsewhere(folder: Path, stack: str, account: str, region: str) -> list[str]:
-    """Return the ``account, region`` pairs in which other stacks of this name left their data."""
+    """Return where else deleted stacks of this name left tables and users.
+
+    Each is a text ``account ..., region ...``, taken from the name of a file in ``folder``. The
+    given account and region are left out.
+    """
     pattern = re.compile(rf"kept-{re.escape(stack)}\.(\d+)\.([a-z0-9-]+)\.json")
     found = [
         match

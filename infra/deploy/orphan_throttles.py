@@ -32,14 +32,20 @@ def routes(template: Mapping[str, Any]) -> set[str]:
 
 @dataclass(slots=True)
 class Throttles:
-    """The throttles of one API. ``gateway`` is an apigatewayv2 client."""
+    """Removes throttles (rate limits) of single routes from one HTTP API, and restores them.
+
+    ``gateway`` is an apigatewayv2 client.
+    """
 
     gateway: Any
     api_id: str
     _removed: dict[str, Any] = field(default_factory=dict)
 
     def remove_orphans(self, template: Mapping[str, Any]) -> list[str]:
-        """Remove the throttles of routes that ``template`` no longer has. Returns their keys."""
+        """Remove the throttles of routes that ``template`` does not have.
+
+        Returns the keys of those routes, for example ``GET /api/v1/plans``.
+        """
         settings = self._settings()
         kept = routes(template)
         for key in sorted(set(settings) - kept):
@@ -48,9 +54,9 @@ class Throttles:
         return list(self._removed)
 
     def put_back(self) -> list[str]:
-        """Restore the removed throttles of existing routes, after a failed deployment.
+        """Restore the throttles that were removed, after a failed deployment.
 
-        Returns their keys.
+        Routes that no longer exist get none. Returns the route keys of the others.
         """
         if not self._removed:
             return []

@@ -20,9 +20,11 @@ SITE_URL: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question about one parameter.
+    """A question to the operator about one parameter.
 
-    It is asked only if the parameter named ``after`` has a value.
+    An answer must match ``pattern``; otherwise ``wanted`` is shown, and the question again. With
+    ``must`` there has to be an answer. If ``after`` names a parameter, the question is asked only
+    if that one has a value.
     """
 
     parameter: str
@@ -153,7 +155,10 @@ def agreement(answers: Answers, *, yes: bool) -> Callable[[str], bool]:
 
 
 def refuse(question: str) -> bool:
-    """Print the question with the answer no, and return False."""
+    """Print the question with the answer no, and return False.
+
+    It replaces asking in a deployment that asks the operator nothing about its parameters.
+    """
     say(f"{question} Assumed no; if that is wrong, set it in the stage's file.")
     return False
 

@@ -23,7 +23,11 @@ class RemovalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Remnant:
-    """A stack that a failed operation left. ``found`` is CloudFormation's description of it."""
+    """Deletes a stack that a failed operation left, but keeps its tables and users.
+
+    ``found`` is CloudFormation's description of it. The file that lists what is kept is written to
+    ``folder``.
+    """
 
     client: Any
     found: Mapping[str, Any]
@@ -53,7 +57,10 @@ class Remnant:
         self._delete(keeps)
 
     def question(self, rows: Sequence[Mapping[str, Any]]) -> str:
-        """Return the question for the operator, which lists what will be kept and deleted."""
+        """Return the question whether to delete this stack, for the operator.
+
+        It says for each of its resources, ``rows``, whether it is kept or deleted.
+        """
         status = self.found["StackStatus"]
         if not rows:
             empty = f"{self.stack} is empty ({status}) and in the way of a deployment"

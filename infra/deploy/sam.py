@@ -1,4 +1,7 @@
-"""Runs `sam deploy` for a stage, and removes throttles that would make it fail."""
+"""Runs `sam deploy` for a stage, after removing route settings that would make it fail.
+
+They are throttles (rate limits) of routes that the new template no longer has.
+"""
 
 import json
 import subprocess

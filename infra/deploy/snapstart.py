@@ -42,7 +42,8 @@ def is_wanted(parameters: Mapping[str, str]) -> bool:
 def template_for(built: Path, parameters: Mapping[str, str]) -> Path:
     """Return the path of the template to deploy.
 
-    It is the one in the folder ``built``, or a copy beside it that publishes versions.
+    If ``parameters`` ask for SnapStart, it is a copy, written here, that publishes a version of
+    each function. Otherwise it is the template in the folder ``built``.
     """
     plain = built / PARSED
     if not is_wanted(parameters):
@@ -64,7 +65,11 @@ def template_for(built: Path, parameters: Mapping[str, str]) -> Path:
 
 
 def mark(built: Path, parameters: Mapping[str, str]) -> str:
-    """Return a hash of everything that changes a function: code, template and parameters."""
+    """Return a hash of all that a new version of a function depends on.
+
+    That is the code, the template and the parameters. SAM publishes new versions if the hash
+    differs from that of the last deployment.
+    """
     digest = hashlib.sha256(json.dumps(sorted(parameters.items())).encode())
     for name in (PARSED, ARCHIVE):
         digest.update((built / name).read_bytes())

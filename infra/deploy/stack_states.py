@@ -28,10 +28,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state of a stack.
+    """What ``make deploy`` and ``make uninstall`` can do with a stack in one state.
 
-    ``advice`` says what to do if neither command can continue. ``{stack}`` in it stands for the
-    stack's name.
+    ``advice`` tells the operator what to do if they cannot continue. ``{stack}`` in it stands for
+    the stack's name.
     """
 
     kind: Kind

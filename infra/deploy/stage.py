@@ -51,7 +51,10 @@ parameter_overrides = [
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage, for example ``prod``. ``region`` is "" until the operator has been asked."""
+    """Holds how one stage, for example ``prod``, is deployed: its stack, region and parameters.
+
+    A stage is one deployment of the product. ``region`` is "" until the operator has been asked.
+    """
 
     name: str
     stack: str
@@ -105,7 +108,10 @@ class Stage:
         ]
 
     def keep(self) -> None:
-        """Write the stage's file."""
+        """Write the stack, region, profile and parameters to the stage's file.
+
+        Later deployments read it, and do not ask again.
+        """
         self.folder.mkdir(exist_ok=True)
         text = TEXT.format(
             name=self.name,
@@ -130,7 +136,10 @@ class Stage:
         }
 
     def session(self, environment: Mapping[str, str] = os.environ) -> boto3.Session:
-        """Return a boto3 session with the same credentials as ``environment``."""
+        """Return a boto3 session with the credentials of the stage's profile, in its region.
+
+        Without a profile the keys in ``environment`` are used, and without a region its region.
+        """
         region = (
             self.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
         )

@@ -23,7 +23,10 @@ class StateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A stage's AWS account, with a client of CloudFormation. ``arn`` is the caller's identity."""
+    """Finds a stage's stack in the caller's AWS account, and prepares it for a deployment.
+
+    ``client`` is a client of CloudFormation. ``arn`` is the caller's identity.
+    """
 
     stage: Stage
     client: Any
@@ -32,7 +35,7 @@ class Target:
 
     @classmethod
     def reached(cls, stage: Stage, environment: Mapping[str, str] = os.environ) -> "Target":
-        """Return the target after asking AWS for the account and the caller.
+        """Return the Target of a stage, after asking AWS for the caller's account and identity.
 
         The stage's profile is used, or else the credentials in ``environment``.
         """
@@ -79,9 +82,10 @@ class Target:
         raise StateError(self.explained(found, state))
 
     def state(self, found: Mapping[str, Any]) -> State:
-        """Return the stack's state.
+        """Return what can be done with the stack in its present state.
 
-        A stack whose first import failed is empty and can be deleted.
+        ``found`` is CloudFormation's description of it. A stack whose first import failed is empty,
+        so it counts as a remnant, which can be deleted.
         """
         status = found["StackStatus"]
         if status == MAY_BE_EMPTY:
@@ -99,9 +103,10 @@ class Target:
         return f"{where}: {state.advice.format(stack=stack)}"
 
     def kept(self) -> tuple[Kept, Any] | None:
-        """Return the data that an earlier stack of this name left, and its file, or None.
+        """Return the tables and users that a deleted stack of this name left, and the file's path.
 
-        Raises ElsewhereError for a file of another account or region.
+        The file lists them. Returns None if there is none. Raises ElsewhereError for a file of
+        another account or region.
         """
         file = kept.find(self.stage.folder, self.stage.stack, self.account, self.region)
         if file is None:

@@ -52,10 +52,10 @@ def living(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def survey(client: Any, found: Mapping[str, Any], account: str) -> Kept:
-    """Return everything that a later import needs. Writes nothing.
+    """Return the stack's tables and users, as a later import needs them. Writes nothing.
 
     ``found`` is CloudFormation's description of the stack. Raises NotWholeError if the list is
-    incomplete.
+    incomplete, or if an import of it would fail.
     """
     stack, stack_id = found["StackName"], found["StackId"]
     body = client.get_template(StackName=stack_id, TemplateStage="Processed")["TemplateBody"]
@@ -71,11 +71,11 @@ def survey(client: Any, found: Mapping[str, Any], account: str) -> Kept:
 def check_whole(
     client: Any, stack_id: str, template: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Raise NotWholeError unless the list has exactly the resources that the template retains.
+    """Raise NotWholeError if a resource to keep would be lost or could not be imported.
 
-    AWS is asked for each retained resource that ``rows`` lacks, because it may not exist. A table
-    or user pool that the template would delete is refused, and so is a retained resource that this
-    release cannot import.
+    ``rows`` are the stack's resources that exist. It is raised if ``rows`` lacks a resource that
+    the template retains and AWS finds, if the template would delete a table or user pool, or if it
+    retains a resource that this release cannot import.
     """
     retained = {
         name
@@ -114,7 +114,10 @@ def to_import(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def only(whole: Mapping[str, Any], names: set[str], values: Mapping[str, str]) -> dict[str, Any]:
-    """Return a template of only these resources, with ``values`` as its parameters' defaults."""
+    """Return the template ``whole`` with no other resources than ``names``.
+
+    ``values`` become the defaults of its parameters.
+    """
     parameters = {
         name: row | ({"Default": values[name]} if name in values else {})
         for name, row in whole["Parameters"].items()
@@ -128,9 +131,9 @@ def only(whole: Mapping[str, Any], names: set[str], values: Mapping[str, str]) -
 
 
 def take_back(client: Any, kept: Kept, file: Path) -> None:
-    """Create the stack from the kept resources alone, then delete ``file``.
+    """Create a stack from the tables and users that an earlier one left, and delete ``file``.
 
-    The next deployment adds the other resources.
+    ``file`` lists them. CloudFormation imports them. The next deployment adds the other resources.
     """
     asked = {"StackName": kept.stack, "ChangeSetName": CHANGE_SET.format(time=datetime.now(UTC))}
     body = json.dumps(kept.template)
@@ -144,7 +147,10 @@ def take_back(client: Any, kept: Kept, file: Path) -> None:
 
 
 def farewell(kept: Kept, folder: Path) -> str:
-    """Return the message for the operator: what is kept, what is deleted, and how to go back."""
+    """Return the text to show before the stack is deleted.
+
+    It says what is kept, what is deleted, and how to go back.
+    """
     place = f"{kept.stack} in account {kept.account}, region {kept.region},"
     names = [f"  {next(iter(row['ResourceIdentifier'].values()))}" for row in kept.resources]
     books = [f"  {name} (the books, since the restore)" for name in restored_tables(kept)]

@@ -1,1 +1,4 @@
-"""Runs the local stack: the whole product on one machine, on an embedded AWS."""
+"""Runs the local stack: the whole product on one machine.
+
+It is deployed on the "embedded AWS", MiniStack, which imitates AWS in a process of its own.
+"""

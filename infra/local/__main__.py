@@ -79,7 +79,7 @@ def dev(paths: Paths, _: argparse.Namespace) -> int:
 
 
 def build(paths: Paths, _: argparse.Namespace) -> int:
-    """Build the artifact, for `make build`."""
+    """Build the functions' package for Lambda, even if it is up to date, and return 0."""
     from infra.build import artifact  # noqa: PLC0415 - see above
 
     say("building ...")
@@ -89,7 +89,11 @@ def build(paths: Paths, _: argparse.Namespace) -> int:
 
 
 def make_token(paths: Paths, chosen: argparse.Namespace) -> int:
-    """Print one JSON Web Token and nothing else."""
+    """Print a JSON Web Token of the local stack's issuer and nothing else. Returns 0.
+
+    ``chosen`` has the options, for example the user. Raises LocalStackError if the local stack is
+    not up.
+    """
     from infra.local.signing_keys import Keys  # noqa: PLC0415 - see above
 
     if not paths.stand_file.exists():
@@ -104,9 +108,10 @@ def make_token(paths: Paths, chosen: argparse.Namespace) -> int:
 
 
 def _claims(text: str) -> dict[str, Any]:
-    """Return the extra claims in ``text``, which is a JSON object or "".
+    """Return the token's extra claims: ``text`` is a JSON object, or "" for none.
 
-    Raises LocalStackError for anything else, and for claims that other options set.
+    Raises LocalStackError for any other text, and for a claim named ``subject``, ``scope``, ``ttl``
+    or ``audience``, which have other options.
     """
     try:
         claims = json.loads(text or "{}")

@@ -75,7 +75,7 @@ def _follow(paths: Paths, child: "subprocess.Popen[bytes]") -> int:
 
 
 def _running(paths: Paths) -> int:
-    """Return the supervisor's process id, or 0 when it does not run."""
+    """Return the process id of the local stack that runs in the background, or 0."""
     try:
         pid = int(paths.pid_file.read_text())
         os.kill(pid, 0)
@@ -87,7 +87,10 @@ def _running(paths: Paths) -> int:
 
 
 def refuse_if_up(paths: Paths) -> None:
-    """Raise LocalStackError if another local stack runs here."""
+    """Raise LocalStackError if another process runs a local stack in the background.
+
+    Only a stack with the same state folder counts.
+    """
     pid = _running(paths)
     if pid and pid != os.getpid():
         where = f"{paths.front_url} (process {pid})"

@@ -1,7 +1,6 @@
-"""Deploys the unchanged template.yaml to the embedded AWS.
+"""Deploys the unchanged template.yaml to the embedded AWS (MiniStack, which imitates AWS).
 
-The CloudFormation of the embedded AWS does not support everything. The rest is created by API
-afterwards.
+Its CloudFormation does not support everything. The rest is created by API afterwards.
 """
 
 import json
@@ -40,10 +39,11 @@ def update(
     event_bus: str = "",
     notify_bus: str = "",
 ) -> None:
-    """Run `sam deploy` for the artifact in ``built``.
+    """Run `sam deploy` on the embedded AWS, for the functions' package in ``built``.
 
-    ``event_bus`` names an event bus that also delivers Stripe's events, and ``notify_bus`` the
-    event bus on which events to the seller are put. Raises LocalStackError if SAM fails.
+    ``stripe_base`` is the address of Stripe's API, or of its simulator. ``event_bus`` names an
+    event bus that also delivers Stripe's events, and ``notify_bus`` the event bus on which events
+    to the seller are put. Raises LocalStackError if SAM fails.
     """
     overrides = {
         "Stage": "local",
@@ -81,7 +81,10 @@ def update(
 def put_secrets(
     paths: Paths, resources: dict[str, str], stripe_key: str, webhook_secrets: list[str]
 ) -> None:
-    """Store Stripe's secrets, like `topup connect` after a first deployment."""
+    """Store Stripe's secret key and the webhook's signing secrets for the local stack.
+
+    In AWS, `topup connect` does this after the first deployment.
+    """
     manager = paths.client("secretsmanager")
     manager.put_secret_value(SecretId=resources["StripeKeySecret"], SecretString=stripe_key)
     manager.put_secret_value(
@@ -98,10 +101,11 @@ def put_event_secret(paths: Paths, resources: dict[str, str], secret: str) -> No
 
 
 def make_routes(paths: Paths, stack: str, resources: dict[str, str], jwt: dict[str, Any]) -> None:
-    """Create the routes of the processed template by API.
+    """Create the routes, integrations and authorizer of the local stack's HTTP API.
 
-    The embedded AWS ignores the OpenAPI body of an HTTP API. ``jwt`` has the issuer and the
-    audiences of the authorizer, which are expressions in the template.
+    They are in the deployed template, as the API's OpenAPI body, which the embedded AWS (MiniStack)
+    ignores. Those of an earlier deployment are deleted first. ``jwt`` is the authorizer's
+    JwtConfiguration, which the template has only as expressions.
     """
     template = _processed_template(paths, stack)
     gateway = paths.client("apigatewayv2")

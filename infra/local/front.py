@@ -22,7 +22,10 @@ BODY_BYTES_MAX: Final = 10 * 1024 * 1024
 
 
 class Front:
-    """An ASGI application that forwards to ``target``, which is set when the API is deployed."""
+    """Forwards each request to ``target``, the API's address in the embedded AWS.
+
+    It is an ASGI application. It answers 503 until ``target`` is set, when the API is deployed.
+    """
 
     def __init__(self) -> None:
         """Answer 503 until ``target`` is set."""

@@ -49,7 +49,11 @@ def create_app(keys: Keys) -> Starlette:
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """What an authorization code stands for, and when it expires."""
+    """Holds what one authorization code stands for: the user, and values of the sign-in request.
+
+    ``challenge`` is the PKCE code challenge and ``target`` the redirect URI. ``ends`` is when the
+    code expires, in epoch seconds.
+    """
 
     user: str
     challenge: str

@@ -1,4 +1,8 @@
-"""The secrets of the local stack: made once and kept, or those that the caller gives."""
+"""Returns the secrets of the local stack.
+
+They are made at the first start and kept in a file. Those of the real Stripe come from the caller's
+environment.
+"""
 
 import base64
 import json
@@ -15,9 +19,11 @@ BOTH_NEEDED: Final = (
 
 
 def read_secrets(paths: Paths) -> dict[str, Any]:
-    """Return the local stack's secrets, which are made once and kept.
+    """Return the local stack's secrets, and whether it uses the real Stripe.
 
-    If STRIPE_SECRET_KEY is set, they are Stripe's own. Raises LocalStackError if
+    Without STRIPE_SECRET_KEY, it uses the simulator: all secrets are made at the first call and
+    kept in a file. With it, the Stripe key and webhook secret come from the environment, and the
+    secret for events to the seller is new at each call. Raises LocalStackError if
     STRIPE_WEBHOOK_SECRET is then missing.
     """
     key = os.environ.get("STRIPE_SECRET_KEY", "")

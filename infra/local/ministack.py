@@ -21,9 +21,11 @@ TOPUP_IDLE_SECONDS changes it."""
 
 
 def start(paths: Paths, folder: str = "aws", port: int | None = None) -> "subprocess.Popen[bytes]":
-    """Start the embedded AWS, and wait until it answers.
+    """Start the embedded AWS, wait until it answers, and return its process.
 
-    IAM is enforced: each function runs with its own role.
+    Its data is in the subfolder ``folder`` of the stack's state folder. ``port`` None takes the
+    stack's own port. IAM is enforced: each function runs with its own role. Raises LocalStackError
+    if it does not start.
     """
     home = paths.state / folder
     scratch = home / "tmp"

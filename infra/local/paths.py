@@ -24,7 +24,10 @@ class LocalStackError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """The folder and ports of one local stack."""
+    """Holds the state folder, the tools folder and the ports of one local stack.
+
+    From these it derives the addresses and file paths.
+    """
 
     state: Path
     tools: Path
@@ -69,7 +72,7 @@ class Paths:
 
     @property
     def front_url(self) -> str:
-        """Return the address of the page and the API."""
+        """Return the base address of the product's web page and API on the local stack."""
         return f"http://localhost:{self.front}"
 
     @property
@@ -89,7 +92,7 @@ class Paths:
 
     @property
     def notify_url(self) -> str:
-        """Return the address of the receiver of events to the seller."""
+        """Return the address at which the local stack receives its own events to the seller."""
         return f"{self.stripe_url}/_events"
 
     def environment(self) -> dict[str, str]:
@@ -128,7 +131,7 @@ class Paths:
     def check_ports(self) -> None:
         """Raise LocalStackError for the first port in use.
 
-        The message names the port's variable.
+        The message names the environment variable that changes the port.
         """
         for name, (variable, _) in PORT_VARIABLES.items():
             port = getattr(self, name)

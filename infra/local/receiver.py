@@ -25,7 +25,10 @@ SLOW_PAUSE_SECONDS: Final = 0.5
 
 
 class Receiver:
-    """The receiver: its received events, and how it answers."""
+    """Stands in for the seller's server: records the events sent to it, and answers as it is told.
+
+    ``behaviour`` says how it answers.
+    """
 
     def __init__(self) -> None:
         """Start with no events, and answer 204 until another behaviour is set."""
@@ -33,7 +36,7 @@ class Receiver:
         self.received: deque[dict[str, Any]] = deque(maxlen=KEPT)
 
     async def take(self, request: Request) -> Response:
-        """Store one delivery, and answer as the present behaviour says."""
+        """Record one event to the seller, and answer it as ``self.behaviour`` says."""
         body = await request.body()
         headers = dict(request.headers)
         text = body.decode("utf-8", "replace")
@@ -77,7 +80,7 @@ class _Slow(Response):
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response."""
+        """Send the status 200 after half a second, then one byte of the body each half second."""
         del scope, receive
         await asyncio.sleep(SLOW_PAUSE_SECONDS)
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -88,7 +91,10 @@ class _Slow(Response):
 
 
 def in_front_of(inner: ASGIApp | None) -> ASGIApp:
-    """Return an application with the receiver's routes. It passes other requests to ``inner``."""
+    """Return an application with the receiver's routes, which passes other requests to ``inner``.
+
+    If ``inner`` is None, it answers 404 to them.
+    """
     receiver = Receiver()
     routes = [
         Route(EVENTS, receiver.take, methods=["POST"]),

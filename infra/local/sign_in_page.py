@@ -11,9 +11,9 @@ COOKIE: Final = "topup_demo_user"
 
 
 def session_of(user: str) -> str:
-    """Return the cookie value of a user who has signed in before.
+    """Return the value of the sign-in cookie for a user: their name, encoded as base64.
 
-    It is not protected, because every user of a local stack may act as any other.
+    It is not signed, because every user of a local stack may act as any other.
     """
     return base64.urlsafe_b64encode(user.encode()).decode()
 

@@ -43,7 +43,7 @@ class Supervisor:
     """Starts, serves and stops one local stack."""
 
     def __init__(self, paths: Paths, tell: Callable[[str], None]) -> None:
-        """``tell`` shows progress."""
+        """Prepare the local stack of ``paths``. ``tell`` is called with each line of progress."""
         self.paths = paths
         self._begun = time.monotonic()
         self._tell = tell
@@ -56,7 +56,10 @@ class Supervisor:
         self._tell(f"[{time.monotonic() - self._begun:5.1f} s] {text}")
 
     async def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
-        """Start everything, call ``ready``, and serve until SIGINT or SIGTERM."""
+        """Start the stack, call ``ready``, and serve until SIGINT or SIGTERM. Then stop the stack.
+
+        ``ready`` is called once, with the content of stand.json: the addresses and secrets.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
@@ -165,9 +168,9 @@ class Supervisor:
         raise LocalStackError(message)
 
     async def _warm(self, client: httpx.AsyncClient) -> None:
-        """Start the functions of a purchase, so that the first purchase is quick.
+        """Call the Lambda functions that a purchase needs, so that the first purchase is quick.
 
-        The calls that start them change nothing.
+        The calls change nothing, and their answers do not matter.
         """
         token = Keys(self.paths.state / "issuer.pem", self.paths.issuer_url).token(
             "nobody", "", READY_SECONDS_MAX, "topup"
@@ -185,7 +188,11 @@ class Supervisor:
 def serve(
     paths: Paths, tell: Callable[[str], None], ready: Callable[[dict[str, Any]], None]
 ) -> int:
-    """Run a local stack in the foreground. Returns the exit code."""
+    """Run a local stack in the foreground. Returns 0 when it was stopped, 1 if it cannot start.
+
+    ``tell`` is called with each line of progress, and ``ready`` once, with the content of
+    stand.json (the addresses and secrets).
+    """
 
     async def main() -> None:
         await Supervisor(paths, tell).run(ready)

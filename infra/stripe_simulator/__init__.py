@@ -5,7 +5,8 @@ It has the API, the hosted checkout page, signed webhooks, and a control API for
 serves it alone.
 
 The control API speaks JSON. It answers 400 with what was expected, 404 for an unknown object, and
-409 for what is not possible in the present state. The local stack's contract names these routes:
+409 for what is not possible in the present state. Tests and developers on a local stack use these
+routes:
 
 ``POST /_control/sessions/{id}/pay``
     ``{"method": "card"|"declined"|"delayed"}``: what the buyer does. ``"card"`` beside the method
@@ -30,9 +31,10 @@ The control API speaks JSON. It answers 400 with what was expected, 404 for an u
     processing charge ends after 2 s by the simulator's clock. After the list the card behaves as
     its number says.
 ``POST /_control/clock``
-    ``{"advance_seconds"}``: sessions expire, retries become due, idempotency keys age. On the local
-    stack the functions' clock moves too, for lots, holds, limits and windows. The next request
-    sees it. Signatures' ``t`` and tokens' ``exp`` stay on real time.
+    ``{"advance_seconds"}`` moves the clock on: sessions expire, retries become due, idempotency
+    keys age. On the local stack the Lambda functions' clock moves too: units and holds expire, and
+    limits begin a new day or month. The next request sees it. Signatures' ``t`` and tokens'
+    ``exp`` stay on real time.
 
 These are for tests alone:
 

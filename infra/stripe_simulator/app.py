@@ -97,7 +97,7 @@ class _Call:
 
 
 class _Api:
-    """The simulated Stripe API."""
+    """Handles requests to Stripe's API under /v1, for one simulator."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
@@ -142,7 +142,8 @@ class _Api:
         """Carry out the call, and return its answer.
 
         The call's changes and the answer under its idempotency key are written in one transaction.
-        Raises StripeFault if the call is refused, also if ``fault`` says that it must be.
+        ``fault`` is the failure that is planned for this call. If it is a refusal, nothing is done.
+        Raises StripeFault for that, and for any other error that leaves no changes.
         """
         try:
             if fault.is_refusal:
@@ -177,10 +178,10 @@ class _Api:
 
 
 def _lose(fault: Fault) -> Silence:
-    """Return a response that sends nothing, in place of the lost answer.
+    """Return a response that sends nothing, as if the real answer had been lost on its way.
 
-    If the fault has a status, that error is raised instead. The real answer is kept under the
-    idempotency key.
+    If the fault has a status, raises that error instead. A retry with the same idempotency key gets
+    the real answer.
     """
     if fault.status:
         raise fault.refusal()
@@ -188,7 +189,10 @@ def _lose(fault: Fault) -> Silence:
 
 
 async def _read(request: Request, request_id: str) -> _Call:
-    """Return the call. Raises StripeFault for an unknown route or a malformed request."""
+    """Return the request's endpoint, id in the path, encoded parameters and idempotency key.
+
+    Raises StripeFault for an unknown route or a malformed request.
+    """
     endpoint, name = rest.find(request.method, request.url.path)
     text = await _text(request)
     key = ""

@@ -62,7 +62,11 @@ class CardDeclined(StripeFault):
     """
 
     def __init__(self, error: dict[str, Any], *, is_effect: bool = True) -> None:
-        """``error`` is Stripe's error object."""
+        """Make the error from Stripe's error object ``error``.
+
+        With ``is_effect``, what the request has changed is kept although it fails: the failed
+        charge and its events. Without it, the changes are rolled back.
+        """
         code, message = error["code"], error["message"]
         super().__init__(DECLINED, message, code=code, kind="card_error", began=True)
         self.is_effect = is_effect

@@ -49,7 +49,11 @@ class WebhookTarget:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The clock in epoch seconds, the pauses between attempts, and the deadline for an answer."""
+    """Holds the times for sending webhooks: the clock, the pauses between retries, and a timeout.
+
+    ``clock`` returns epoch seconds. ``answer_seconds_max`` is how long to wait for an endpoint's
+    answer.
+    """
 
     clock: Callable[[], float] = time.time
     pauses_seconds: tuple[float, ...] = PAUSES_SECONDS

@@ -39,9 +39,9 @@ class Simulator:
         self.refresh_targets()
 
     def deliver_to(self, *targets: WebhookTarget) -> None:
-        """Set the endpoints that the simulator's settings name.
+        """Send webhooks to ``targets``, in place of those of the last call.
 
-        Endpoints that the API created get events too.
+        Endpoints that were created with the API get them as well.
         """
         self._given = targets
         self.refresh_targets()
@@ -73,7 +73,12 @@ class Simulator:
         self.deliveries.wake()
 
     def do_housekeeping(self) -> None:
-        """Do what is due: expire sessions, end card charges, remove old answers and deliveries."""
+        """Do what is due by the simulator's clock, which tests can advance.
+
+        Expires sessions, ends card charges that are still processing, deletes idempotency answers
+        after a day and undelivered webhooks after three days, and makes the sender look for due
+        webhooks.
+        """
         purchases.expire_overdue(self.world)
         settling.settle_due(self.world)
         self.answers.prune()

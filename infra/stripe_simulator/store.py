@@ -30,9 +30,10 @@ _SEQUENCE_MAX: Final = 1 << 62
 
 
 class Store:
-    """Reads and writes objects and notes in the file. Both survive a restart.
+    """Reads and writes one simulator's state in a SQLite file: Stripe objects, and notes.
 
-    A note is any other value, stored under a name.
+    A note is any JSON value under a name, for what is not a Stripe object. With a real file both
+    survive a restart; with ``:memory:`` they do not.
     """
 
     def __init__(
@@ -41,7 +42,11 @@ class Store:
         clock: Callable[[], float] = time.time,
         clock_file: Path | None = None,
     ) -> None:
-        """``file`` may be ``:memory:``. Programs read the clock's offset from ``clock_file``."""
+        """Open ``file``, which is created if it is missing. ``:memory:`` keeps the state in memory.
+
+        ``clock`` returns the real time. The simulator's time is ahead of it by an offset, which is
+        written to ``clock_file`` (if one is given) for other programs to read.
+        """
         self.db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         for line in _SCHEMA:
             self.db.execute(line)
@@ -95,7 +100,7 @@ class Store:
         return thing
 
     def get(self, kind: str, name: str) -> Thing | None:
-        """Return one object, or None."""
+        """Return the object of type ``kind`` with the id ``name``, or None if there is none."""
         asked = "SELECT body FROM things WHERE id = ? AND kind = ?"
         row = self.db.execute(asked, (name, kind)).fetchone()
         return json.loads(row[0]) if row else None

@@ -33,10 +33,11 @@ def read(books: Books, user_id: str) -> Alert:
 
 
 def change(books: Books, user_id: str, low_at: int | None) -> Alert:
-    """Store ``low_at`` as the customer's own threshold, and return it.
+    """Store a customer's own threshold for the event ``quota.low``.
 
-    It is the threshold of ``quota.low``. None removes it, so that the
-    template's counts. Idempotent.
+    Returns the threshold that is then in force. With ``low_at`` None, the
+    customer's own is removed, and the default set in template.yaml is in
+    force. Idempotent.
     """
     key = (user_id, "quota")
     if low_at is None:

@@ -21,11 +21,10 @@ BALANCE_MAX: Final = 2**53 - 1
 
 
 class _Sum(NamedTuple):
-    """A running balance. ``last`` shows whether it is stale.
+    """Holds the sum of a user's ledger entries up to some entry.
 
-    ``last`` is ``booked_at`` of the last entry that was booked when the
-    balance was computed. If another entry was booked since, the balance is
-    stale.
+    ``last`` is the time ``booked_at`` of the newest booking when the sum was
+    computed. If the account has a newer booking, the sum is stale.
     """
 
     last: str
@@ -34,7 +33,11 @@ class _Sum(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Cursor:
-    """Where a page starts: after which entry, and the balance there."""
+    """Marks where a page of the ledger starts.
+
+    ``entry_id`` is the last entry of the page before. ``balance`` is the sum
+    of all entries older than that one.
+    """
 
     entry_id: str
     booked_at: str
@@ -67,7 +70,10 @@ class _Cursor:
 
     @property
     def sum(self) -> _Sum:
-        """Return the running balance at which the page starts."""
+        """Return the sum of the entries older than those of earlier pages.
+
+        It is the balance after the first entry of this page.
+        """
         return _Sum(self.last, self.balance)
 
     def start_key(self, user_id: str) -> Item:

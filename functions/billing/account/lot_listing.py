@@ -63,9 +63,10 @@ def lots(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
 
 
 def _place(cursor: str) -> str:
-    """Return the lot's key in the cursor, or "" for the first page.
+    """Return the key of the lot after which the page starts.
 
-    The page starts after that lot.
+    A lot is the units of one purchase or grant, and ``cursor`` has the key of
+    the last one shown. Returns "" for the first page, without a cursor.
     """
     if not cursor:
         return ""

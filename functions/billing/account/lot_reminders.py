@@ -22,11 +22,12 @@ subtracted.
 
 
 def marks(books: Books) -> Iterator[tuple[str, int]]:
-    """Yield the values of lots' attribute ``open``, with a time each.
+    """Yield the index values with which a sweep finds lots, each with a time.
 
-    A sweep looks for the lots with each value in an index. A lot is due that
-    many seconds before its expiry: 0 means at its expiry. If the deployment
-    sends no events, all times are 0.
+    A lot is the units of one purchase or grant. Its attribute ``open`` says
+    how many of its reminders of expiry are past. A lot with a yielded value is
+    due that many seconds before its expiry: for a reminder, or with 0 to be
+    removed. If the deployment sends no events, all times are 0.
     """
     yield MARKS[-1], 0
     for mark, before in zip(MARKS[:-1], REMINDERS, strict=True):
@@ -36,7 +37,8 @@ def marks(books: Books) -> Iterator[tuple[str, int]]:
 def tell_of_expiry(books: Books, user_id: str) -> None:
     """Send the event ``units.expiring`` for lots whose reminder is due.
 
-    Each event has the units that are left now. All or nothing::
+    A lot is the units of one purchase or grant. Each event has the units that
+    are left now. All or nothing::
 
                  table    key            writes               if
             0    quotas   user, quota    told += events       unchanged
@@ -75,7 +77,8 @@ def tell_of_expiry(books: Books, user_id: str) -> None:
 def _soon(lots: Lots, now_epoch: int) -> Lots:
     """Return the lots for which a reminder of their expiry is due now.
 
-    They have free units, and will expire in 7 days or less.
+    A lot is the units of one purchase or grant. Those returned have free
+    units, expire in 7 days or in 1 day, and were not reminded of it yet.
     """
     return tuple(
         lot

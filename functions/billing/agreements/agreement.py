@@ -70,10 +70,11 @@ class Agreement:
         return self.on and not self.paused
 
     def used_in(self, month: str) -> int:
-        """Return how many charges count for this month.
+        """Return how many charges count towards this month's limit.
 
-        If the stored month is a later one, because another clock is a little
-        ahead, its count is used.
+        It is 0 if the stored count is of an earlier month. If it is of a later
+        month, because another clock is a little ahead, the stored count is
+        used.
         """
         return self.used if self.month >= month else 0
 
@@ -107,7 +108,11 @@ class Agreement:
         )
 
     def as_answer(self, month: str) -> dict[str, Any]:
-        """Return the agreement as ``GET /quota/auto-top-up`` shows it."""
+        """Return the agreement as ``GET /quota/auto-top-up`` shows it.
+
+        ``month`` is the present UTC month, for example ``2026-01``. Its
+        charges are counted in ``used_this_month``.
+        """
         return {
             "on": self.on,
             "plan": self.plan or None,

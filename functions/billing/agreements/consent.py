@@ -85,12 +85,13 @@ def agree(
 
 
 def _at_once(before: Agreement, now: int, agreed: Agreement) -> Agreement:
-    """Return the agreement ``agreed``, so that the sweep looks at it now.
+    """Return ``agreed`` with the time at which the sweep must look at it.
 
-    ``before`` is the agreement until now. If it has an open charge, the charge
-    keeps the time of its next step, because otherwise a repeated PUT would
-    repeat the attempt on a card that was declined. With another card or
-    another plan, that step is due now too.
+    The sweep is a job of each minute. ``agreed`` is the new agreement, and
+    ``before`` the stored one. The time is now, unless a charge is open. An
+    open charge keeps the time of its next step, so that a repeated PUT does
+    not try a declined card again early. But if the card or the plan is another
+    one now, a charge that waits for its next attempt is tried now.
     """
     charge = before.charge
     if charge is None:
@@ -136,7 +137,9 @@ def _change(
 ) -> dict[str, Any]:
     """Apply ``decide`` to the stored agreement, and write the result.
 
-    Returns the new agreement as the API shows it. All or nothing::
+    Returns the new agreement as the API shows it. If it changes meanwhile,
+    ``decide`` is applied again. ``top_up_at`` is the threshold that each debit
+    compares with. All or nothing, in the table ``quotas``::
 
                key           writes                      if
             0  user, top_up  the agreement               unchanged

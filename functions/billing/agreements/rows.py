@@ -13,7 +13,7 @@ from billing.storage.writes import Must, Write, absent, equals
 
 
 def row(user_id: str) -> tuple[Literal["quotas"], tuple[str, str]]:
-    """Return the table and the table key of a customer's agreement."""
+    """Return the table and key of the agreement to automatic top-ups."""
     return "quotas", (user_id, TOP_UP)
 
 
@@ -45,9 +45,9 @@ def change(before: Agreement, after: Agreement, *must: Must) -> Write:
 def pin(seen: Agreement) -> Write:
     """Return a write that changes nothing but the agreement's version.
 
-    DynamoDB refuses it if the stored agreement is not the one that was
-    read. It is not a mere condition check, because all functions that take
-    units would then need another permission.
+    DynamoDB refuses it if the stored agreement has changed since it was read
+    as ``seen``. A ConditionCheck could do the same, but all functions that
+    take units would then need another permission.
     """
     return change(seen, seen)
 

@@ -1,4 +1,7 @@
-"""A file of the site, plain and compressed, and the answer that carries it."""
+"""Holds a file of the web page, and answers requests for it.
+
+The file is kept plain and compressed.
+"""
 
 import base64
 import gzip

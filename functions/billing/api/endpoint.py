@@ -43,10 +43,10 @@ RETRY_AFTER_SECONDS: Final = "1"
 
 
 def site_url(request: Request) -> str:
-    """Return the URL of the page.
+    """Return the URL of the web page on which customers buy units.
 
-    It is the template's SiteUrl, or the API's own domain. API Gateway
-    fills in the API's domain, so a caller cannot forge it.
+    It is the template's SiteUrl, or the API's own domain. API Gateway fills in
+    the API's domain, so a caller cannot forge it.
     """
     return container.settings().site_url or f"https://{request.domain}"
 
@@ -152,6 +152,9 @@ def _members(body: "Body") -> Mapping[str, Any]:
 
 
 def _flush() -> None:
-    """Write the metrics as one log line (EMF), without a call."""
+    """Write the collected metrics as one log line, in CloudWatch's EMF format.
+
+    So no call to CloudWatch is made. Without metrics, nothing is written.
+    """
     if metrics.metric_set:
         metrics.flush_metrics()

@@ -38,10 +38,11 @@ def issuer() -> str:
 
 @cache
 def discover() -> Mapping[str, str]:
-    """Return the URLs of the sign-in issuer's ENDPOINTS, by name.
+    """Return the sign-in issuer's URLs for signing in and out, by name.
 
-    They are read once for each process. A failure (OSError, TypeError,
-    ValueError) is not cached.
+    The names are in ENDPOINTS, for example ``token_endpoint``. The URLs are
+    read once for each process. Raises OSError, TypeError or ValueError if that
+    fails, and the next call reads again.
     https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
     """
     url = f"{issuer().rstrip('/')}/.well-known/openid-configuration"
@@ -61,9 +62,10 @@ def discover() -> Mapping[str, str]:
 
 
 def endpoints() -> Mapping[str, str]:
-    """Return the URLs of the sign-in issuer's ENDPOINTS, by name.
+    """Return the sign-in issuer's URLs for signing in and out, by name.
 
-    Returns {} if the issuer does not answer.
+    The names are in ENDPOINTS, for example ``token_endpoint``. Returns {} and
+    logs a warning if the issuer does not answer or its answer is invalid.
     """
     try:
         return discover()

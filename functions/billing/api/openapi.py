@@ -98,9 +98,10 @@ def _described(row: Operation) -> Schema:
 
 
 def _good(row: Operation, good: Schema) -> Schema:
-    """Return the responses that are no errors, by status.
+    """Return an operation's success responses, by HTTP status.
 
-    ``good`` is the OpenAPI response that each of them gets.
+    Usually there is one. If a repeat gets another status, there are two, and
+    both have the same OpenAPI response, ``good``.
     """
     statuses = (row.status, row.also) if row.also else (row.status,)
     return {str(status): good for status in sorted(statuses)}

@@ -110,10 +110,10 @@ def _holds_and_lots(store: Store, user_id: str) -> Iterator[Item]:
 def reference(
     store: Store, payment: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """Return the row that leads from a payment's intent to this payment.
+    """Return the row by which a payment is found from its payment intent.
 
     Returns None if the payment is not paid, has no intent because nothing was
-    to pay, or has lost that reference row.
+    to pay, or if the row was lost in a restore.
     """
     intent = (
         payment.get("payment_intent")

@@ -64,9 +64,11 @@ def _act(difference: Difference) -> str:
 
 
 def _repair_payments(job: Run, user_id: str) -> list[Difference]:
-    """Settle the payments that differ from the ledger, as Stripe has them.
+    """Compare with Stripe each payment that differs from the ledger.
 
-    Returns the differences between our payments and Stripe.
+    Returns the differences between our payments and Stripe. In a run that
+    repairs, what was missed is also booked, as Stripe has it. A payment that
+    Stripe does not know is returned too, and left as it is.
     """
     found: list[Difference] = []
     for name in list(disagreeing_payments(job.books.store, user_id)):

@@ -1,6 +1,7 @@
 """Recomputes an account's balance from its other rows, and writes it.
 
-Those are its ledger, its open holds and its lots.
+They are its ledger, its open holds and its lots. A lot is the units of one
+purchase or grant.
 """
 
 from collections.abc import Iterator
@@ -34,10 +35,11 @@ COMPARED: Final = (
 def repair_balance(job: Run, user_id: str, unbooked: int = 0) -> Iterator[str]:
     """Recompute the balance, write it, and yield a sentence per change.
 
-    It is computed from ledger, open holds and lots. DynamoDB refuses the
-    write if the balance has changed since it was read; then it is computed
-    again. ``unbooked`` are the units of entries that a dry run has not
-    written.
+    It is computed from the ledger, the open holds and the lots (units of one
+    purchase or grant). Without ``job.repair`` nothing is written; then
+    ``unbooked`` are the units of lost ledger entries that were not written
+    either. If the balance changes meanwhile, it is computed again. Raises
+    OutcomeUnknownError if it keeps changing.
     """
     store = job.books.store
     store.deadline.begin()
@@ -115,9 +117,10 @@ def _recomputed(
 
 
 def _can_leave(lot: Lot) -> int:
-    """Return 1 if the lot's units expire or can be voided, else 0.
+    """Return 1 if the lot's units expire or were not bought, else 0.
 
-    If an account has such a lot, its holds must name their lots.
+    A lot is the units of one purchase or grant. Once an account has such a
+    lot, its holds record from which lots their units came.
     """
     return int(bool(lot.expires_at) or lot.source != "purchase")
 

@@ -51,13 +51,15 @@ def repair_keys(job: Run, user_id: str) -> Iterator[str]:
 def _repair(
     job: Run, user_id: str, key_id: str, booked: int, revoked: int
 ) -> Iterator[str]:
-    """Make one API key's counters agree with the ledger.
+    """Correct an API key's counted use. Yield a sentence if it was wrong.
 
-    Yields a sentence if they did not. ``booked`` is what ledger entries show
-    for the key, and ``revoked`` is the total in the key's own row. A live key
-    also has a bookmark: what it had used when the day began (``day``), and
-    what no entry shows yet of earlier use (``more``). ``booked + more - day``
-    must equal ``revoked``.
+    Without ``job.repair`` nothing is written. The key's ledger entries show
+    ``booked`` units. ``revoked`` is the use stored in the key's own row, which
+    counts what it used until it was revoked. A live key also has a bookmark:
+    ``day``, its use when the day began, and ``more``, earlier use that is in
+    no ledger entry yet. If all is right, ``booked`` and ``more`` add up to
+    ``revoked`` and ``day``, which is 0 for a revoked key. Raises
+    OutcomeUnknownError if the account keeps changing until the deadline.
     """
     store, name = job.books.store, name_of(key_id)
     store.deadline.begin()
@@ -89,10 +91,10 @@ def _repair(
 
 
 def _counter(balance: Balance, name: str) -> str:
-    """Return the balance's attribute that counts an API key, or "".
+    """Return the name of the balance's attribute with an API key's use.
 
-    ``name`` is the key's short name. It is "" if the balance does not
-    count the key.
+    ``name`` is a short hash of the key's id, which is part of the attribute's
+    name. Returns "" if the balance has no such attribute.
     """
     return next(
         (one for one in (used(name), gone(name)) if one in balance.keys), ""
@@ -114,14 +116,19 @@ class _Recount(NamedTuple):
 
     @property
     def before(self) -> tuple[int, int]:
-        """Return the units used before the day began, and since then."""
+        """Return the API key's use as it was stored, before the repair.
+
+        The first number is the units used before the day began, and the second
+        those used since then.
+        """
         return self.mark.day, self.used - self.mark.day
 
     @property
     def after(self) -> tuple[int, int]:
-        """Return the same two numbers, as they should be.
+        """Return the API key's use as it should be, after the repair.
 
-        They are the units used before the day began, and those since then.
+        The first number is the units used before the day began, and the second
+        those used since then.
         """
         return self.right.day, self.used_right - self.right.day
 
@@ -146,13 +153,14 @@ class _Recount(NamedTuple):
 def _recount(
     balance: Balance, mark: Bookmark, counter: str, booked: int
 ) -> _Recount:
-    """Return an API key's corrected counter and bookmark.
+    """Return an API key's counter and bookmark, stored and corrected.
 
-    The bookmark is what the key had used when the day began. It becomes
-    ``booked``, the units that ledger entries show for the key, plus the
-    earlier use that no entry shows yet. The counter becomes that plus what the
-    key has used since the day began. This last part is at most the use of the
-    whole account that is in no ledger entry yet.
+    The counter is all that the key ever used. The bookmark, ``mark``, has its
+    use when the day began: that must be ``booked``, the units in ledger
+    entries, plus ``mark.more``, the earlier use that is in none yet. The use
+    since the day began is kept, but is at most the use of the whole account
+    that is in no entry yet. ``counter`` is the name of the counter's attribute
+    in the balance.
     """
     total, day = balance.keys[counter], booked + mark.more
     since = min(max(0, total - day), balance.used - balance.itemised)
@@ -164,10 +172,10 @@ def _recount(
 def _rewrite(
     user_id: str, balance: Balance, uses: Uses, key_id: str, total: int
 ) -> tuple[Write, ...]:
-    """Return the writes that set ``total`` in an API key's own row.
+    """Return the writes that correct the stored use of a revoked API key.
 
-    That row counts the units of a revoked key. DynamoDB refuses the writes if
-    one of the user's keys has changed since ``balance`` was read.
+    They set the use in the key's own row to ``total`` units. DynamoDB refuses
+    them if one of the user's keys has changed since ``balance`` was read.
     """
     account = Write(
         "quotas", (user_id, "quota"), add=BUMP, must=(pin(balance),)

@@ -42,10 +42,12 @@ def book_lost_entries(job: Run, user_id: str) -> list[Entry]:
 def _lost(
     payment: Payment, booked: Sequence[Item], now: str
 ) -> Iterator[Entry]:
-    """Yield the entries that this payment shows and the ledger lacks.
+    """Yield the ledger entries that a payment must have and the ledger lacks.
 
-    ``booked`` are the account's entries that the ledger has. The yielded
-    entries have new ids, with numbers that no other entry has.
+    They are for the purchase, for units taken back by refunds or disputes, and
+    for units written off. ``booked`` are all entries of the account in the
+    ledger. The ids of yielded entries are not in use, so writing them changes
+    no other entry.
     """
     about = [row for row in booked if _is_about(row, payment)]
     numbered = [
@@ -82,7 +84,10 @@ def _lost(
 
 
 def _units(about: Sequence[Item], *kinds: str) -> int:
-    """Return the sum of units of the entries whose type is in ``kinds``."""
+    """Return the sum of units of the ledger entries of some types.
+
+    ``about`` are a payment's entries, and ``kinds`` the types to count.
+    """
     return sum(row["units"] for row in about if row["type"] in kinds)
 
 
@@ -98,9 +103,10 @@ def _number(entry_id: str) -> int:
 
 
 def _book(job: Run, payment: Payment, lost: Sequence[Entry]) -> None:
-    """Write the entries ``lost``, without a change of the balance.
+    """Write the ledger entries ``lost`` of a payment, but not the balance.
 
-    The balance has these units already, or is repaired next.
+    The balance was not lost with them, or the next step of the repair
+    recomputes it.
     """
     numbers = [
         _number(entry.entry_id) for entry in lost if entry.type != "funded"

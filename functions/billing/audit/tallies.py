@@ -1,6 +1,6 @@
-"""Adds rows to the tallies of their accounts.
+"""Sums up the rows of accounts, to check that they agree.
 
-A tally is the sums of one account's rows.
+The sums of one account are its tally.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,10 @@ COPIED: Final = (
 
 
 class Tallies(dict[str, Tally]):
-    """The tallies of many accounts, by user id."""
+    """Maps user ids to tallies: the sums of an account's rows.
+
+    ``add`` counts one more row.
+    """
 
     def add(self, table: Table, item: Mapping[str, Any]) -> None:
         """Add one row of a table to the tally of its account.
@@ -90,9 +93,10 @@ def _add_payment(tally: Tally, item: Mapping[str, Any]) -> None:
 
 
 def taken_back(payment: Mapping[str, Any]) -> int:
-    """Return the units that clawbacks of a payment moved.
+    """Return the units of a payment that refunds and disputes took back.
 
-    Units that had expired before are not included.
+    Units that had expired before are not included, because there was nothing
+    to take.
     """
     taken: int = payment["units_clawed_back"]
     expired: int = payment.get("units_expired", 0)
@@ -110,10 +114,10 @@ def _add_balance(tally: Tally, balance: Balance) -> None:
 
 
 def _add_uses(tally: Tally, uses: Uses) -> None:
-    """Add the API keys' use that no ledger entry shows yet to the tally.
+    """Add one user's row ``uses`` to the tally (the sums of the account).
 
-    This adds the figures in the user's row ``uses``. The keys' counters on the
-    balance are added elsewhere.
+    The row has, for each API key, figures of its use that is in no ledger
+    entry yet. ``_add_balance`` adds the rest: the counters of the keys.
     """
     for marks in (uses.live, uses.revoked):
         for name, mark in marks.items():

@@ -1,4 +1,8 @@
-"""Defines a tally: the sums of one account's rows, and the rules for them."""
+"""Defines a tally: the sums of one account's rows.
+
+It also defines the rules between the sums, for example that the ledger adds up
+to the balance. An audit reports each rule that an account breaks.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -7,7 +11,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One rule that an account breaks. ``expected`` and ``found`` are in units."""
+    """Says which rule one account breaks: the expected and the found number.
+
+    The numbers are units, or counts of rows. ``rule`` is a sentence.
+    """
 
     user_id: str
     rule: str
@@ -15,13 +22,17 @@ class Difference:
     found: int
 
     def as_answer(self) -> dict[str, Any]:
-        """Return the difference as plain data."""
+        """Return the members as a dictionary, by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(slots=True)
 class Tally:
-    """The sums of one account's rows, in units. Members that end in ``_count`` count rows."""
+    """Holds the sums of one account's rows, to check that they agree.
+
+    The sums are in units, except that members that end in ``_count`` count
+    rows. A lot is the units of one purchase or grant.
+    """
 
     # from the ledger
     booked: int = 0
@@ -74,8 +85,9 @@ class Tally:
     def steady(self) -> tuple[int, ...]:
         """Return the figures that debits do not change.
 
-        A debit changes ``used``, ``remaining`` and a key's counter together,
-        in one row that is always consistent.
+        If they are equal in two readings of an account, only debits came in
+        between. Then the other figures are right too: a debit changes
+        ``used``, ``remaining`` and a key's counter together, in one row.
         """
         moving = ("used", "remaining", "keys_used")
         return tuple(
@@ -95,9 +107,11 @@ class Tally:
                 yield Difference(user_id, rule, expected, found)
 
     def _sums(self) -> dict[str, tuple[int, int]]:
-        """Return the rules on which ledger, holds, lots, balance must agree.
+        """Return the rules on which an account's rows must agree.
 
-        Each rule, a sentence, has the expected and the found number.
+        The rows are its ledger, open holds, balance, and lots (the units of
+        one purchase or grant). The result maps each rule, a sentence, to the
+        expected and the found units. The rule is kept if they are equal.
         """
         in_ledger = self.total - self.itemised
         unused, rest = (
@@ -124,7 +138,8 @@ class Tally:
     def _of_payments(self) -> dict[str, tuple[int, int]]:
         """Return the rules on which payments and ledger must agree.
 
-        Each rule, a sentence, has the expected and the found number.
+        The result maps each rule, a sentence, to the expected and the found
+        number, of units or rows. The rule is kept if they are equal.
         """
         return {
             "every paid payment is funded once": (
@@ -150,9 +165,10 @@ class Tally:
         }
 
     def _of_keys(self) -> dict[str, tuple[int, int]]:
-        """Return the rules on which ledger and API keys' counters must agree.
+        """Return the rules on the use that is counted for each API key.
 
-        Each rule, a sentence, has the expected and the found number. Units are
+        The result maps each rule, a sentence, to the expected and the found
+        number. The rule is kept if they are equal. In the last rule, units are
         multiplied by a number that only their API key has, so that too much
         for one key does not hide too little for another.
         """
@@ -175,9 +191,10 @@ class Tally:
         }
 
     def _bounds(self) -> dict[str, tuple[int, int]]:
-        """Return the rules that the balance must keep by itself.
+        """Return the rules on figures of the balance, for example debt >= 0.
 
-        Each rule, a sentence, has the expected and the found number.
+        The result maps each rule, a sentence, to the expected and the found
+        number. The rule is kept if they are equal.
         """
         debt_beside_units = (
             min(self.debt, self.remaining) if self.remaining > 0 else 0

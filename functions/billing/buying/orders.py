@@ -40,7 +40,11 @@ class Order:
 
     @property
     def body(self) -> dict[str, Any]:
-        """Return what is stored to compare a later repeat with."""
+        """Return the plan's id, and ``remember_card`` if the card is saved.
+
+        They are stored for the Idempotency-Key, so that a repeat that asks for
+        something else is refused.
+        """
         saves = {"remember_card": True} if self.saves_card else {}
         return {"plan": self.plan.id, **saves}
 
@@ -107,10 +111,13 @@ def record(
 
 
 def _repeat(books: Books, order: Order, key: str, under_key: Item) -> Payment:
-    """Return the payment for a repeat: see the table in record.
+    """Return the payment for an Idempotency-Key that was used before.
 
-    ``under_key`` is the row stored for the caller's Idempotency-Key, ``key``.
-    Raises ``idempotency_conflict``, or records a new payment.
+    ``under_key`` is the row stored for ``key``. The stored payment is returned
+    if it has a session, or if Stripe can be asked again for one. If it expired
+    or is too old for that, a new payment is recorded and returned. Raises
+    ``idempotency_conflict`` for another order, and for a payment without a
+    session that was paid, is being paid or failed.
     """
     if not order.is_repeated_by(under_key):
         detail = (
@@ -134,9 +141,10 @@ def _repeat(books: Books, order: Order, key: str, under_key: Item) -> Payment:
 
 
 def find_payment(books: Books, user_id: str, payment_id: str) -> Payment:
-    """Return a payment to which a stored row leads.
+    """Return a user's payment by its id.
 
-    Raises OutcomeUnknownError if there is no such payment.
+    Raises OutcomeUnknownError if it is not there. Callers have the id from
+    another stored row, so it should be.
     """
     item = books.store.get("payments", (user_key(user_id), payment_id))
     if item is None:

@@ -133,7 +133,8 @@ def _close_late_session(
     session of a concurrent request. No buyer has our session's URL, because a
     URL is answered only after its session is stored. If it stayed open, the
     purchase could be paid twice. If expiring it fails, it expires by itself
-    within a day. If it is paid all the same, settlement parks the event.
+    within a day. If it is paid all the same, the webhook credits nothing and
+    keeps the event for an operator.
     """
     payment = find_payment(books, late.user_id, late.payment_id)
     with suppress(BillingError, StripeServerError, StripeNotFoundError):

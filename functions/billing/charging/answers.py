@@ -16,7 +16,10 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Processing:
-    """Stripe's answer: the charge is processing."""
+    """Stripe's answer: the payment is processing.
+
+    Its outcome is not known yet. ``intent`` is the payment intent's id.
+    """
 
     intent: str
 
@@ -46,10 +49,10 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class NotMade:
-    """Stripe has no charge of this attempt.
+    """Stripe's answer: this attempt has charged nothing so far.
 
-    It counts as a failure only after KEY_SECONDS, because a request may
-    still be under way.
+    It counts as failed only KEY_SECONDS after the request was first sent.
+    Before that, the request may still be under way.
     """
 
     intent: str = ""

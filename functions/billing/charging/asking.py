@@ -59,8 +59,9 @@ class Asker(Lookup):
     ) -> Mapping[str, Any] | None:
         """Return the payment intent that an earlier attempt has made.
 
-        Returns None if there is none, or if the charge has its id already.
-        With the result, no second intent is created for this charge.
+        It is used again, so that the charge gets no second intent. Returns
+        None if this is the first attempt, if Stripe has no such intent, or if
+        the charge already has the intent's id.
         """
         if not charge.attempt or charge.intent:
             return None

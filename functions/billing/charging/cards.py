@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 
 class Cards(Protocol):
-    """The calls of Stripe that an automatic charge makes.
+    """Declares the calls to Stripe that an automatic charge needs.
 
     billing.stripe_api.cards.SavedCards implements them.
     """

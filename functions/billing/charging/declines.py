@@ -1,4 +1,7 @@
-"""Classifies declined charges: retry later, never, or with the customer.
+"""Classifies declined charges, to decide whether the card is tried again.
+
+The classes are ``soft`` (try again later), ``hard`` (do not try this card
+again) and ``authentication`` (the bank wants the customer to take part).
 
 These functions read no clock and make no outside call.
 """

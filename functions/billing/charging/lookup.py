@@ -72,11 +72,11 @@ class Lookup:
         return word
 
     def _may_be_older(self, charge: Charge, word: Word, now: int) -> bool:
-        """Return whether a decline may be of an earlier attempt.
+        """Return whether a decline may be the result of an earlier attempt.
 
-        That is possible if this attempt confirms the intent of an earlier one
-        again, and its request may still be under way. ``word`` is what Stripe
-        says about the intent.
+        A new attempt confirms the same payment intent again. While its request
+        may still be under way, the intent may show the decline before it.
+        ``word`` is what the intent shows. Returns False if that is no decline.
         """
         is_young = now - charge.asked_at < KEY_SECONDS
         is_again = charge.attempt > 0 and charge.state == "asked"
@@ -103,8 +103,10 @@ class Lookup:
         intent: Mapping[str, Any],
         now: int,
     ) -> Word:
-        """Return the answer in a payment intent. Only ``succeeded`` is paid.
+        """Return what a payment intent says about the charge, by its status.
 
+        Only ``succeeded`` counts as paid. A status without an outcome gives
+        NotMade.
         https://docs.stripe.com/payments/paymentintents/lifecycle
         """
         name, error = str(intent["id"]), intent.get("last_payment_error")

@@ -48,7 +48,10 @@ outcome has been unknown.
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The next step of a charge: store the attempt, then send its request."""
+    """The next step of a charge: store a new attempt, then send its request.
+
+    An attempt is one try to charge the customer's card.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,12 @@ class Closed:
 
 
 def next_step(charge: Charge, now: int) -> Step:
-    """Return the next step of a charge: Begin, Send, Look or Wait."""
+    """Return what to do next with a charge.
+
+    It is Wait before the time ``due``. Then it is Begin if a new attempt may
+    start, Send to repeat a request without an answer, or Look to ask Stripe
+    for the outcome only.
+    """
     if now < charge.due:
         return Wait()
     match charge.state:

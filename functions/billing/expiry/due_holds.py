@@ -12,7 +12,12 @@ from billing.quota.movement import come_in
 
 
 def holds_are_due(balance: Balance, now_epoch: int) -> bool:
-    """Return whether a hold of this account may have expired."""
+    """Return whether the account must be checked for expired holds.
+
+    True means that the balance's ``holds_due`` has passed: the time of the
+    first expiry, or an earlier one. So True does not prove that a hold has
+    expired; False proves that none has.
+    """
     return 0 < balance.holds_due <= now_epoch
 
 

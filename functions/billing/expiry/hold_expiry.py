@@ -53,9 +53,10 @@ class ExpiredHolds:
     def read(
         cls, books: Books, user_id: str, balance: Balance
     ) -> "ExpiredHolds":
-        """Return the writes that release the holds that expired first.
+        """Return a batch of expired holds, with the writes that release them.
 
-        They are at most EXPIRED_AT_ONCE. Nothing is written yet.
+        The batch has at most EXPIRED_AT_ONCE holds, those that expired first.
+        Nothing is written.
         """
         now = books.clock()
         page = books.store.query(
@@ -90,11 +91,12 @@ class ExpiredHolds:
 def _close(
     books: Books, user_id: str, balance: Balance, rows: list[Item]
 ) -> tuple[Balance, list[Item], Closed]:
-    """Return the changes of lots when the holds in ``rows`` are released.
+    """Compute how lots change when the expired holds in ``rows`` are released.
 
-    A lot is the units of one purchase or grant. The result is the balance
-    that was read, the holds that fit into one transaction, and the
-    changes. Lots are read only on an account on which units can expire.
+    A lot is the units of one purchase or grant. Returns the balance as read,
+    those holds that fit into one transaction, and the change of their lots.
+    Lots are read only if the account ever had units that expire or were
+    granted.
     """
     if not rows or not balance.lots_exact:
         units = sum(row["units"] for row in rows)

@@ -34,10 +34,11 @@ causes need some more, within DynamoDB's 100.
 
 @dataclass(frozen=True, slots=True)
 class ExpiredLots:
-    """A batch of expired lots, with the writes that remove their units.
+    """Holds the writes that remove the units of a batch of expired lots.
 
-    It has the same fields as ExpiredHolds, so that the same transaction
-    may also debit or hold.
+    A lot is the units of one purchase or grant. The class has the same fields
+    as ExpiredHolds, so that a debit or hold can add either to its own
+    transaction.
     """
 
     account: Write
@@ -57,9 +58,10 @@ class ExpiredLots:
     def read(
         cls, books: Books, user_id: str, balance: Balance
     ) -> "ExpiredLots":
-        """Return the writes that remove the lots that expired first.
+        """Return a batch of expired lots, with the writes that remove them.
 
-        They are at most EXPIRED_AT_ONCE. Nothing is written yet.
+        A lot is the units of one purchase or grant. The batch has at most
+        EXPIRED_AT_ONCE lots, those that expired first. Nothing is written.
         """
         now = books.clock()
         due, rest = _first_due(books, user_id, epoch(now))
@@ -87,14 +89,21 @@ class ExpiredLots:
 
 
 def lots_are_due(balance: Balance, now_epoch: int) -> bool:
-    """Return whether a lot of this account may have expired."""
+    """Return whether the account must be checked for expired lots.
+
+    A lot is the units of one purchase or grant. True means that the balance's
+    ``lots_due`` has passed: the time of the first expiry, or an earlier one.
+    So True does not prove that a lot has expired; False proves that none has.
+    """
     return 0 < balance.lots_due <= now_epoch
 
 
 def expire_due(books: Books, user_id: str, balance: Balance) -> None:
-    """Remove all expired lots, each once, also in a race.
+    """Remove the units of all expired lots, each lot once.
 
-    The caller must read the balance again afterwards.
+    A lot is the units of one purchase or grant. It stops early if a concurrent
+    request changes the account. So the caller must read the balance again, and
+    see whether more has expired.
     """
     for _ in books.store.deadline.attempts(pauses=False):
         if not lots_are_due(balance, epoch(books.clock())):
@@ -120,11 +129,11 @@ def expire_due(books: Books, user_id: str, balance: Balance) -> None:
 def _commit_without_booked(
     books: Books, writes: Sequence[Write], refused: ConditionFailedError
 ) -> bool:
-    """Commit the writes without entries that the ledger already has.
+    """Commit ``writes`` without the entries that the ledger already has.
 
-    The ledger has them if the balance was restored from an older backup.
-    Returns False, and writes nothing, if DynamoDB refused the writes for
-    another reason.
+    Returns True if that was done. The ledger has such entries if the balance
+    was restored from an older backup. Returns False, and writes nothing, if
+    ``refused`` has another reason.
     """
     if any(writes[place].table != "ledger" for place in refused.old):
         return False
@@ -136,9 +145,11 @@ def _commit_without_booked(
 
 
 def _first_due(books: Books, user_id: str, now_epoch: int) -> tuple[Lots, Lots]:
-    """Return the lots that expired first, and the lot after them.
+    """Return the expired lots, and the other lots that were read with them.
 
-    The second tuple is empty if there is no other lot.
+    A lot is the units of one purchase or grant. Only lots with free units are
+    read, the first to expire first, and at most one more than EXPIRED_AT_ONCE.
+    So more lots may have expired. Either tuple may be empty.
     """
     found = list(islice(_with_free(books, user_id), EXPIRED_AT_ONCE + 1))
     due = [lot for lot in found[:EXPIRED_AT_ONCE] if lot.has_expired(now_epoch)]
@@ -146,10 +157,10 @@ def _first_due(books: Books, user_id: str, now_epoch: int) -> tuple[Lots, Lots]:
 
 
 def _with_free(books: Books, user_id: str) -> Iterator[Lot]:
-    """Yield the lots with free units, the first to expire first.
+    """Yield the lots that have free units, the first to expire first.
 
-    Lots whose units are all in holds are left out: they are not removed
-    before the hold ends.
+    A lot is the units of one purchase or grant. Lots whose units are all in
+    holds are left out: they are not removed before the hold ends.
     """
     after: Item | None = None
     while True:
@@ -171,9 +182,9 @@ def _with_free(books: Books, user_id: str) -> Iterator[Lot]:
 def _undisturbed(balance: Balance, units: int) -> tuple[Must, ...]:
     """Return the conditions for removing ``units`` of expired lots.
 
-    No lot and no use may have changed since ``balance`` was read, because
-    units that were used before the expiry must be subtracted from the lots
-    first.
+    A lot is the units of one purchase or grant. The first expiry and the used
+    units must be as in ``balance``, and ``units`` must still remain. Otherwise
+    units that were used in time could be removed as expired.
     """
     same_use = lot_changes.same("used", balance.used)
     enough = (Must("remaining", ">=", units),) if units else ()

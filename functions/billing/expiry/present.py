@@ -23,7 +23,10 @@ from billing.quota.movement import come_in
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """A balance and its lots, without expired holds and expired units."""
+    """Holds a balance and its lots, without expired holds and expired units.
+
+    A lot is the units of one purchase or grant.
+    """
 
     balance: Balance
     lots: Lots
@@ -67,10 +70,11 @@ def read_with_lots(
 
 
 def _where_they_came_from(balance: Balance, holdings: Holdings) -> Lots:
-    """Return the lots of an account on which no unit can expire.
+    """Return the lots with the units of open holds still counted as free.
 
-    Holds do not name lots there, so held units are shown in the lots from
-    which they came.
+    A lot is the units of one purchase or grant. This is for an account that
+    never had units that expire or were granted: its holds do not record from
+    which lots they took units.
     """
     unspent = balance.remaining + balance.held
     spare = unspent + balance.unburned - balance.lots_left
@@ -80,7 +84,11 @@ def _where_they_came_from(balance: Balance, holdings: Holdings) -> Lots:
 
 
 def _same(one: Balance, other: Balance) -> bool:
-    """Return whether lots and holds are the same in both balances."""
+    """Return whether no lot and no hold has changed between two readings.
+
+    Then the rows that were read in between fit both balances. A lot is the
+    units of one purchase or grant.
+    """
     return (one.lots_version, one.holds_due, one.holds_placed, one.held) == (
         other.lots_version,
         other.holds_due,

@@ -21,14 +21,24 @@ include.
 
 
 def is_due(balance: Balance, now_epoch: int) -> bool:
-    """Return whether a hold or a lot of this account may have expired."""
+    """Return whether the account must be checked for expired holds and lots.
+
+    A lot is the units of one purchase or grant. The stored times of the first
+    expiries may be too early. So True does not prove that one has expired;
+    False proves that none has.
+    """
     return due_holds.holds_are_due(
         balance, now_epoch
     ) or lot_expiry.lots_are_due(balance, now_epoch)
 
 
 def read_expired(books: Books, user_id: str, balance: Balance) -> Expired:
-    """Return the first batch of expired holds or lots, without a write."""
+    """Return the writes for the first batch of expired holds or expired lots.
+
+    A lot is the units of one purchase or grant. The batch has holds if the
+    first hold expires no later than the first lot, and lots otherwise. Nothing
+    is written here: the caller adds the writes to its own transaction.
+    """
     if _holds_come_first(balance):
         return ExpiredHolds.read(books, user_id, balance)
     return ExpiredLots.read(books, user_id, balance)
@@ -67,11 +77,11 @@ def read_to_change(
 ) -> Holdings:
     """Return an account's balance and lots, for a write that changes them.
 
-    Expired holds and lots (units of one purchase or grant) are removed
-    first. The lots have at least ``enough`` free units, or are all; they
-    include all up to the lot's key ``through``. It makes two calls to
-    DynamoDB, and more if something has expired or if used units are in
-    more lots than one transaction can write.
+    A lot is the units of one purchase or grant. Expired holds and lots are
+    removed first. Lots are read, the first to expire first, until they have
+    ``enough`` free units and the lot with the key ``through`` is passed. It
+    makes two calls to DynamoDB, and more if something has expired or if used
+    units are in more lots than one transaction can write.
     """
     balance = bring_up_to_date(books, user_id)
     return lot_burning.read_burnable(books, user_id, balance, enough, through)

@@ -1,6 +1,7 @@
-"""Makes and voids grants for the seller's backend.
+"""Books and voids grants (free units for a customer) for the seller's backend.
 
-A grant's idempotency key is kept for ever.
+Voiding takes back what is left of a grant. A grant's idempotency key never
+expires: a repeat gets the first answer, however late it comes.
 """
 
 from datetime import datetime
@@ -74,17 +75,18 @@ def void(books: Books, grant_id: str) -> dict[str, Any]:
     """Take back what is left of a grant, and return how many units.
 
     A repeat gets the first answer again. Units in an open hold are taken back
-    when the hold ends. Raises ``not_found`` if there is no such grant.
+    when the hold ends. Raises ``not_found`` if there is no such grant. A lot
+    is the units of one purchase or grant.
 
     All or nothing::
 
-                table   key            writes               if
-            0   quotas  grant#id,      how much was taken   not voided yet
-                        grant
-            1   quotas  user, quota    remaining, total     lots unchanged
-            2.. quotas  user, lot#     the changed lots     unchanged
-            ..  ledger  user,          the entry            not booked yet
-                        voided:id
+            table   key            writes               if
+        0   quotas  grant#id,      how much was taken   not voided yet
+                    grant
+        1   quotas  user, quota    remaining, total     lots unchanged
+        2.. quotas  user, lot#     the changed lots     unchanged
+        ..  ledger  user,          the entry            not booked yet
+                    voided:id
     """
     for _ in books.store.deadline.attempts():
         kept = books.store.get("quotas", grant_row(grant_id))
@@ -104,9 +106,10 @@ def void(books: Books, grant_id: str) -> dict[str, Any]:
 def _take_back(
     books: Books, grant_id: str, kept: Item
 ) -> tuple[int, tuple[Write, ...]]:
-    """Return how many units are taken back, and the writes that do it.
+    """Compute how many units voiding a grant takes back.
 
-    ``kept`` is the grant's row.
+    Returns the number, and the writes for the caller to commit. ``kept`` is
+    the stored row of the grant.
     """
     user_id, now = kept["customer"], stamp(books.clock())
     holdings = upkeep.read_to_change(books, user_id, through=kept["lot"])

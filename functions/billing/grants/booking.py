@@ -80,14 +80,22 @@ def book(
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a grant changes, and the balance on which that is based."""
+    """Holds what booking a grant changes.
+
+    ``balance`` is as it was read, ``movement`` is the change of its units, and
+    ``writes`` are those of the balance, the lots (units of one purchase or
+    grant) and the events.
+    """
 
     balance: Balance
     movement: Movement
     writes: tuple[Write, ...]
 
     def has_refused_beside(self, refused: ConditionFailedError) -> bool:
-        """Return whether DynamoDB refused one of the caller's own writes."""
+        """Return whether DynamoDB refused one of the writes ``beside``.
+
+        The caller of ``book`` gave them to be made in the same transaction.
+        """
         first = ROW_PLACE + 1 + len(self.writes)
         return any(place >= first for place in refused.old)
 

@@ -53,7 +53,7 @@ class Grant:
 
     @property
     def is_given(self) -> bool:
-        """Whether units come in. Otherwise they are taken back."""
+        """Return whether the grant adds units. Otherwise it takes units."""
         return self.units > 0
 
     @property

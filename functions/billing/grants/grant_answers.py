@@ -45,7 +45,10 @@ def repeat(grant: Grant, kept: Item) -> dict[str, Any]:
 
 
 def answer_of(grant: Grant, status: str) -> dict[str, Any]:
-    """Return a grant as operators see it, with its status."""
+    """Return a grant as operators see it.
+
+    ``status`` is ``granted``, or ``already`` if it was booked before.
+    """
     shown = {
         "status": status,
         "grant_id": grant.grant_id,

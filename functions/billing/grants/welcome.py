@@ -85,7 +85,7 @@ def _grant(books: Books, user_id: str, welcome: Welcome) -> Grant:
 
 
 def _count(books: Books, welcome: Welcome) -> Write:
-    """Return the write that adds one to the count of today.
+    """Return the write that counts one more customer with welcome units today.
 
     DynamoDB refuses it if the day's limit is reached.
     """

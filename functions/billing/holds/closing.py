@@ -40,14 +40,17 @@ def release(meter: Meter, hold_id: str) -> ClosedHold:
 
 
 def _close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold:
-    """Close a hold once, and return the answer. Retry until the deadline.
+    """Capture or release a hold, and return the closed hold.
+
+    ``units`` are captured and the rest is released. ``state`` is how the hold
+    ended: ``captured`` or ``released``. It is tried until the deadline.
 
     An expired hold is not closed: each attempt checks our clock first.
     DynamoDB cannot compare with its own clock, so an attempt that started
     just before the expiry may still succeed up to 3 s later. Until then a
-    reader may have seen the units as released. They cannot have been
-    spent: a request that spends them first releases the hold, in a
-    transaction that races with this one, and only one of the two succeeds.
+    reader may have seen the units as released. But nobody has spent them: to
+    do so, a request must release the expired hold in a transaction, and only
+    one of the two transactions succeeds.
     """
     unclear = False
     for _ in books.store.deadline.attempts():

@@ -36,12 +36,13 @@ def place(
     at_least: int = 0,
     key: KeyUse | None = None,
 ) -> Hold:
-    """Set ``units`` aside, or raise ``quota_exhausted`` and take nothing.
+    """Set ``units`` aside, and return the hold that has them.
 
-    With ``at_least``, all units that remain are set aside if they are
-    fewer than ``units`` and not fewer than ``at_least``.
-    ``expires_in_seconds`` is 1 to 86 400, and the expiry is rounded up to
-    a whole second. ``key`` is the customer's API key.
+    Raises ``quota_exhausted`` if too few remain, and takes nothing. With
+    ``at_least``, all units that remain are set aside if they are fewer than
+    ``units`` and not fewer than ``at_least``. ``expires_in_seconds`` is 1 to
+    86 400, and the expiry is rounded up to a whole second. ``key`` is the
+    customer's API key, whose limit counts too, or None.
     """
 
     def transaction(attempt: Attempt) -> tuple[Hold, Balance]:
@@ -71,9 +72,10 @@ def _commit(books: Books, attempt: Attempt, hold: HoldId) -> Balance:
                               parts
             ..   user, lot#   free -= units,         unchanged since the
                               held += units          read
-            2..  other rows of the attempt: see Attempt.beside
+            ..   other rows of the attempt: see Attempt.beside
 
-    ``parts`` is how many units came from each lot.
+    A lot is the units of one purchase or grant. ``parts`` is how many units
+    came from each lot.
     """
     due, account = _keep_holds_due(attempt, hold.expires_at)
     of_lots = _take_from_lots(books, attempt)
@@ -124,12 +126,13 @@ def _open(hold: HoldId, taking: Taking, parts: Parts) -> Write:
 
 
 def _keep_holds_due(attempt: Attempt, expires_at: int) -> tuple[int, Write]:
-    """Return the first expiry of an open hold, and the balance's write.
+    """Return when the first open hold expires, and the balance's write.
 
-    A hold that expires at ``expires_at`` is placed. The write sets
-    ``holds_due`` to the first expiry, on the condition that ``holds_due`` is
-    still as it was read. So a concurrent hold that expires sooner is not lost.
-    An attempt that also releases expired holds has that condition already.
+    The hold to place counts too; it expires at ``expires_at``. The write is
+    the attempt's, which now also keeps ``holds_due``, the time of that first
+    expiry. DynamoDB refuses it if a concurrent request has changed
+    ``holds_due`` so that it would be wrong. An attempt that also releases
+    expired holds has a condition for that already.
     """
     seen = attempt.balance.holds_due
     is_sooner = not seen or expires_at < seen

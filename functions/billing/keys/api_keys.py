@@ -96,13 +96,15 @@ def _creation(
             0  keys    user#, key_    name, created_at, limit  it is new
             1  keys    key#, key      hash, user, name, limit  it is new
             2  keys    user#, count   live += 1                live < 32
-            3  quotas  user, quota    u = 0, r = the limit
+            3  quotas  user, quota    u = 0, r = the limit     it is new
             4  quotas  user, uses     key id, limit's window
             5  keys    user#, name#   key id, for ever         it is new
 
-    ``u`` is what the API key has used, and ``r`` what is left of its limit:
-    see quota/key_use.py. The window is the limit's day, month or all time. Row
-    5 reserves the key's short name.
+    ``u`` is what the API key has used, and ``r`` what is left of its limit.
+    The limit's window is a day, a month or all time. Row 5 reserves the key's
+    short name, a hash of its id that is part of the names of ``u`` and ``r``.
+    ``number`` is the key's id without ``key_``, and ``row`` the attributes of
+    row 0.
     """  # noqa: D415 - a drawing follows
     owner, key_id = user_key(user_id), f"key_{number}"
     has_place = Must("live", "<", LIVE_MAX)

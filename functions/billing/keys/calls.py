@@ -18,9 +18,10 @@ has it.
 
 
 class Call(NamedTuple):
-    """A call of the seller's API.
+    """The method, path and route of a call of the seller's API.
 
-    A field is "" if the authorizer's event does not have it.
+    They are read from the event of a Lambda authorizer. One that the event
+    does not have is "".
     """
 
     method: str

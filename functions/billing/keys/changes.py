@@ -63,13 +63,12 @@ def change(
 def _try(
     books: Books, user_id: str, key_id: str, changed: Mapping[str, Any]
 ) -> bool:
-    """Change the API key once. Return whether it is done.
+    """Try to change the API key once. Return whether it was changed.
 
     False means that something else was done first, and the caller must try
     again: the key's counters were created, or the last day's use was
-    booked. The key's row is read after the balance, and the write requires
-    that ``keys_changed`` of the balance is the same. So the row is of that
-    moment.
+    booked. A new limit is refused by DynamoDB if any API key of the user has
+    changed since the balance was read.
     """
     balance, uses = read_both(books.store, user_id)
     row = books.store.get("keys", (user_key(user_id), key_id))
@@ -140,8 +139,9 @@ def _limit(
 ) -> tuple[Write, Bookmark]:
     """Return the balance's write and the bookmark for a key's new limit.
 
-    The bookmark is what the API key had used when the day and the month
-    began, with the limit's window. ``new`` is None to remove the limit.
+    The write changes what is left of the limit. The bookmark has the limit's
+    period (a day, a month or all time), and what the API key had used when
+    the day and the month began. ``new`` is None to remove the limit.
     """
     name, old = name_of(seen.key_id), seen.limit
     bookmark = seen.uses.live.get(name, Bookmark(seen.key_id))
@@ -175,9 +175,10 @@ def _limit(
 
 
 def _held(books: Books, user_id: str, name: str) -> int:
-    """Return the units in the API key's open holds.
+    """Return the units in the open holds of one API key.
 
-    They count as taken off the limit.
+    For the key's limit they count as used. ``name`` is the key's short name, a
+    hash of its id.
     """
     rows = books.store.pages("quotas", user_id, "hold#")
     return held_by_key(rows).get(name, 0)

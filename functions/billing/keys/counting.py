@@ -1,6 +1,7 @@
-"""Debits and holds for an API key that the caller names.
+"""Makes debits and holds for an API key that the caller names.
 
-It also creates the counters of API keys from versions that did not count.
+It also starts to count API keys that were created by a version that did not
+count their use.
 """
 
 import re
@@ -76,8 +77,9 @@ def spend_by(
 ) -> _Answer:
     """Debit or hold by calling ``act`` with an API key. Return its result.
 
-    ``spender`` is the key, whose id is known to be well formed. An old key's
-    counters are created first. Raises the same errors as spend_for.
+    ``spender`` is the key, whose id is known to be well formed. A key from a
+    version that did not count its use is counted first; if it cannot be,
+    ``act`` gets None. Raises the same errors as ``spend_for``.
     """
     key: KeyUse | None = spender
     for _ in books.store.deadline.attempts():
@@ -96,12 +98,13 @@ def spend_by(
 
 
 def count_from_now(books: Books, user_id: str, key_id: str) -> KeyUse | None:
-    """Create the counters of an API key from before keys were counted.
+    """Start to count an API key from a version that did not count its use.
 
-    Returns None if it cannot be counted, because another key of the user
-    has its short name, or 32 are counted already. Such a key can spend as
-    before, but cannot have a limit. Raises ``invalid_key`` for anything
-    but a live API key of this user.
+    Returns the key for a debit or hold. Returns None if it cannot be counted:
+    another key of the user has the same short name (a hash of the id), or
+    LIVE_MAX keys are counted already. Such a key can spend as before, but
+    cannot have a limit. Raises ``invalid_key`` for anything but a live API key
+    of this user.
     """
     for _ in books.store.deadline.attempts():
         balance = read_account(books.store, user_id)
@@ -129,10 +132,12 @@ def count_from_now(books: Books, user_id: str, key_id: str) -> KeyUse | None:
 def counters(
     user_id: str, key_id: str, limit: Limit | None
 ) -> tuple[Write, Write]:
-    """Return the writes that create an API key's counters.
+    """Return the writes that start to count the use of an API key.
 
-    One is to the balance. The other is to the user's row ``uses``, which
-    has each key's use at the start of the day and of the month.
+    The first creates two numbers in the balance's row: what the key has used,
+    and what is left of its limit. The second adds the key to the user's row
+    ``uses``, which has each key's use at the start of the day and of the
+    month.
     """
     name = name_of(key_id)
     values = {used(name): 0, left(name): limit.units if limit else NO_LIMIT}

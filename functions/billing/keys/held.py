@@ -62,9 +62,9 @@ def show_held(meter: Meter, stage: str, presented: str) -> HeldKey:
 def units_left(
     books: Books, found: Holder, limit: Limit | None
 ) -> tuple[int, int | None]:
-    """Return the units left in the account, and those of the key's limit.
+    """Return the units left in the account, and the units left of ``limit``.
 
-    The second number is None without a limit.
+    ``limit`` is the API key's. The second number is None without a limit.
     """
     balance, uses = read_both(books.store, found.user_id)
     balance = present.read(books, found.user_id, balance)

@@ -1,6 +1,7 @@
-"""Counts a user's live API keys, so that no race can exceed their limit.
+"""Counts a user's live API keys, so that there are never more than LIVE_MAX.
 
-The transactions that create and revoke a key also change the count.
+The transactions that create and revoke a key also change the count. So
+concurrent requests cannot exceed it together.
 """
 
 from collections.abc import Mapping
@@ -35,19 +36,23 @@ and revoke a key.
 
 
 def count_write(owner: str, change: Mapping[str, int], bound: Must) -> Write:
-    """Return the write that changes the count of live API keys.
+    """Return the write that changes the count of a user's live API keys.
 
-    ``change`` is added to the row. ``bound`` is the condition on ``live``.
+    ``change`` is what to add to each attribute of the count's row. ``bound``
+    is the condition of the write, for example that ``live`` is less than 32.
     """
     return Write("keys", (owner, COUNT), add=change, must=(bound,))
 
 
 def commit_counted(books: Books, owner: str, writes: tuple[Write, ...]) -> None:
-    """Commit a change of an API key with the user's count of live keys.
+    """Commit a transaction that creates or revokes an API key.
 
-    ``writes`` are the whole transaction. If only the count's condition fails,
-    the keys are counted again. Raises BillingError ``too_many_keys`` if there
-    are LIVE_MAX, and ConditionFailedError if another condition fails.
+    ``writes`` are the whole transaction. One of them changes the row that
+    counts the user's live keys. If only its condition fails, the keys are
+    counted again, and the transaction is repeated. ``owner`` is the partition
+    key of the user's API keys. Raises BillingError ``too_many_keys`` if a new
+    key would be one more than LIVE_MAX, and ConditionFailedError if another
+    condition fails.
     """
     for _ in books.store.deadline.attempts():
         try:

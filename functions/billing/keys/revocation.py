@@ -49,10 +49,11 @@ def revoke(books: Books, user_id: str, key_id: str) -> None:
 def _revoke_uncounted(
     books: Books, user_id: str, key_id: str, writes: tuple[Write, ...]
 ) -> None:
-    """Revoke an API key that has no counters on the balance.
+    """Revoke an API key whose use is not counted on the balance.
 
-    ``writes`` are those that revoke a key with counters. If a concurrent debit
-    has just created the counters, it revokes the key in the usual way.
+    ``writes`` would revoke a key that is counted. Here those of its counters
+    are replaced. If a concurrent debit has just created the counters,
+    ``revoke`` is called again. Raises ``not_found`` if the key is gone.
     """
     uncounted = Write(
         "quotas",
@@ -70,11 +71,11 @@ def _revoke_uncounted(
 
 
 def _stop_counting(user_id: str, key_id: str) -> tuple[Write, Write]:
-    """Return the writes that remove an API key's counters.
+    """Return the writes that remove the counters of a revoked API key.
 
-    DynamoDB itself copies the units that the key used to the attribute for
-    a revoked key. So no concurrent debit is lost, and none makes the write
-    fail.
+    The units that the key ever used stay on the balance, in an attribute for
+    revoked keys. DynamoDB itself copies the number there. So no concurrent
+    debit is lost, and none makes the write fail.
     """
     name = name_of(key_id)
     account = Write(
@@ -89,10 +90,10 @@ def _stop_counting(user_id: str, key_id: str) -> tuple[Write, Write]:
 
 
 def _put_away(books: Books, user_id: str, key_id: str) -> None:
-    """Move a revoked API key's total off the balance to the key's own row.
+    """Move the units that a revoked API key ever used to a row of its own.
 
-    So the balance's row stays small. If this fails, the start of the next
-    day does it.
+    They leave the balance's row, so that it stays small. If this fails, no
+    error is raised: the start of the next day does it.
     """
     for _ in range(FOLDS_MAX):
         with suppress(ConditionFailedError, RetryableError):

@@ -41,8 +41,9 @@ class Route:
     def rank(self) -> tuple[bool, int, int, bool]:
         """Return a sort key by which the more specific row comes first.
 
-        Rows without a greedy variable come first, then longer paths, then
-        those with fewer variables, and ``ANY`` after a method.
+        The rows are those of the cost table. Rows without a greedy variable
+        (``{proxy+}``) come first, then longer paths, then those with fewer
+        variables, and ``ANY`` after a method.
         """
         is_greedy = self.segments[-1:] == ("{+}",)
         variables = sum(segment == "{}" for segment in self.segments)

@@ -55,7 +55,10 @@ class GivenBack:
 
     @property
     def gone(self) -> int:
-        """Return how many units leave the account."""
+        """Return how many of the hold's units leave the account.
+
+        They have expired, or their grant was voided.
+        """
         return sum(self.expired.values()) + sum(self.void.values())
 
 
@@ -96,13 +99,13 @@ def hold(lots: Lots, units: int) -> Burned:
 def close_hold(
     lots: Lots, parts: Parts, captured: int, now_epoch: int, debt: int = 0
 ) -> GivenBack:
-    """Return the lots after a hold ended, with what came back.
+    """Return the lots after a hold ended, with what happened to its units.
 
-    ``parts`` is how many units of the hold came from each lot. ``captured``
-    units are used, those that expire first before others. The rest goes back
-    to its lots, but pays ``debt`` first, even if the lot has expired, so that
-    an expiry never makes debt. What then belongs to an expired lot expires
-    now. Units of a voided grant are taken back, whatever the debt is.
+    ``parts`` is how many units of the hold came from each lot. ``captured`` of
+    them are used, those that expire first before others. The rest comes back.
+    Units of a voided grant are taken back. Others first pay ``debt``, the
+    units that the user owes, even if their lot has expired. Of what is left,
+    units of an expired lot expire, and the others can be spent again.
     """
     used = _from_first(sorted(parts.items()), captured)
     rest = {key: units - used.get(key, 0) for key, units in parts.items()}
@@ -144,10 +147,12 @@ def expire(lots: Lots, now_epoch: int) -> Burned:
 
 
 def take_back(lots: Lots, reference_id: str, units: int) -> Burned:
-    """Return the lots after ``units`` were taken from a purchase's lots.
+    """Return the lots after ``units`` were taken from one purchase's lots.
 
-    Only the lots with this ``reference_id`` are used, the first to expire
-    first.
+    A lot is the units of one purchase or grant. ``reference_id`` says which
+    purchase: the id of its session or payment intent. Only free units are
+    taken, those that expire first before others. If there are too few, all of
+    them are taken.
     """
     own = (
         (lot.key, lot.free)
@@ -177,13 +182,13 @@ def void(lots: Lots, key: str) -> Burned:
 def counted_as_taken_back(
     units: int, own_free: int, expired: int, counted: int
 ) -> int:
-    """Return how many units of a clawback had expired before.
+    """Return how many units of a clawback are not taken, as they had expired.
 
-    A clawback takes units of a purchase back, after a refund or dispute. Units
-    that had expired count as taken back already. The clawback of ``units``
-    takes the purchase's free units, ``own_free``, first. ``expired`` is how
-    many units of this purchase ever expired, and ``counted`` how many of them
-    earlier clawbacks have counted.
+    A clawback takes ``units`` of a purchase back, after a refund or dispute.
+    It first takes ``own_free``, the purchase's units that are not used. For
+    the rest, expired units of the purchase count as taken. ``expired`` is how
+    many of its units ever expired, and ``counted`` how many of these were
+    counted by earlier clawbacks and cannot count again.
     """
     return min(max(0, units - own_free), max(0, expired - counted))
 

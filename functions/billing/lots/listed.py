@@ -12,7 +12,7 @@ _LEFT = "not used yet; units in open holds are among them"
 
 @dataclass(frozen=True, slots=True)
 class ListedLot:
-    """One lot as ``GET /quota/lots`` shows it."""
+    """One lot (the units of one purchase or grant) in ``GET /quota/lots``."""
 
     lot_id: str
     source: Source

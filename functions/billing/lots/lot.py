@@ -75,17 +75,21 @@ class Lot:
         return f"{PREFIX}{expiry:012d}#{bought}#{self.created_us:016d}#{self.lot_id}"
 
     def begun(self, now_epoch: int) -> "Lot":
-        """Return a new lot whose past reminders count as sent.
+        """Return this new lot, with reminders that come too late skipped.
 
-        A reminder is past from the start if the lot's life is shorter than the
-        time ahead at which it would be sent.
+        A reminder is an event some days before the lot expires. It comes too
+        late if the lot's whole life is shorter than that.
         """
         if not self.expires_at:
             return self
         return replace(self, reminded=self.reminders_past(now_epoch))
 
     def reminders_past(self, now_epoch: int) -> int:
-        """Return how many of REMINDERS are past at this second."""
+        """Return how many reminders of the lot's expiry are due already.
+
+        REMINDERS says how long before the expiry each is due. ``now_epoch`` is
+        the current second.
+        """
         return sum(
             self.expires_at - before <= now_epoch for before in REMINDERS
         )
@@ -135,10 +139,11 @@ that were bought later and never expire either.
 def row_writes(
     user_id: str, before: Lot | None, after: Lot | None
 ) -> list[Write]:
-    """Return the writes that turn a lot's row into another.
+    """Return the writes that turn the lot's row ``before`` into ``after``.
 
-    The list is empty if nothing changes. DynamoDB refuses the write if the
-    row is no longer as ``before``.
+    None means that there is no row. A lot with no units left has no row
+    either. The list is empty if nothing changes. DynamoDB refuses the write if
+    the row is no longer as ``before``.
     """
     if before == after:
         return []

@@ -48,11 +48,11 @@ class Address:
 
 
 def parse(url: str, *, is_local: bool) -> Address:
-    """Return the parts of the address ``url``.
+    """Return the parts of ``url``, the seller's address for events.
 
-    Raises AddressError for each address that the template's pattern for
-    NotifyUrl does not allow. With ``is_local``, private addresses are allowed
-    too.
+    Raises AddressError unless it is an https URL whose host is a domain name,
+    without credentials or fragment. With ``is_local``, http and every host
+    are allowed too.
     """
     try:
         parts = urlsplit(url)

@@ -21,7 +21,11 @@ QuotaType = Literal["quota.low", "quota.depleted", "quota.recovered"]
 
 
 class Account(Protocol):
-    """The members of a balance that decide which thresholds are crossed."""
+    """What must be known of an account to tell which thresholds are crossed.
+
+    A threshold is a number of units. It is crossed if a write takes the
+    units that can be spent below it, or lifts them to it.
+    """
 
     @property
     def remaining(self) -> int:
@@ -40,7 +44,7 @@ class Account(Protocol):
 
     @property
     def top_up_at(self) -> int:
-        """Return the threshold of automatic top-ups, or 0 without them."""
+        """Return below how many units a top-up starts, or 0 for never."""
 
     @property
     def low_told(self) -> bool:
@@ -131,9 +135,11 @@ def _types(
 
 
 def _charge(account: Account, move: "_Move") -> Crossing:
-    """Return whether the write opens a charge, and the conditions for it.
+    """Return a Crossing that says whether an automatic charge is opened.
 
-    Only a write that takes units can open one.
+    It is opened if ``move`` takes units, and ``remaining`` falls below the
+    customer's threshold for automatic top-ups. The result also has the
+    conditions for the write under which its answer stays right.
     """
     if move.units >= 0:
         return NO_CROSSING
@@ -146,10 +152,11 @@ def _charge(account: Account, move: "_Move") -> Crossing:
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """A change of ``remaining``. ``stored`` is its value before.
+    """A change by ``units`` of ``remaining``, the units that can be spent.
 
-    ``returned`` are the units that expired holds give back in the same
-    write.
+    ``stored`` is the value before. ``returned`` are the units that expired
+    holds give back in the same write. ``comes_in`` is true for new units, and
+    false for units that a hold returns.
     """
 
     stored: int
@@ -172,10 +179,12 @@ class _Move:
         return self.before >= threshold > self.after
 
     def between(self, *thresholds: int) -> Iterator[Must]:
-        """Yield the conditions under which the same thresholds are crossed.
+        """Yield conditions for the write that bound ``remaining``.
 
-        A threshold is crossed from each balance that is at least the
-        threshold, and less than the threshold plus the units.
+        Within the bounds, the change crosses the same ones of ``thresholds``,
+        even if a concurrent write comes first. For new units only the first
+        threshold counts. Nothing is yielded for units that a hold returns:
+        they cross none.
         """
         if self.units < 0:
             bounds = [

@@ -8,8 +8,8 @@
 
 Before each try, a conditional write sets the time of the next one. This claims
 the event, so that no concurrent run tries it. If the function crashes during
-the try, the sweep finds the row when that time has come. So a receiver gets
-each event at least once, and perhaps twice with the same id.
+the try, a later run finds the event when that time has come. So a receiver
+gets each event at least once, and perhaps twice with the same id.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,12 +44,12 @@ ERROR_CHARS_MAX: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The receiver has accepted the event."""
+    """The result of a try if the receiver has accepted the event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The receiver has not accepted the event, or did not answer.
+    """The result of a try if the event was not accepted, or not answered.
 
     ``why`` is the reason as operators read it.
     """
@@ -59,7 +59,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The receiver refuses the event for good (410)."""
+    """The result of a try if the receiver refuses the event for good (410)."""
 
 
 Answer = Sent | Failed | Gone
@@ -160,9 +160,10 @@ def send_again(books: Books, row: Row) -> None:
 
 
 def find_due(books: Books, row_key: tuple[str, str]) -> Row | None:
-    """Return the row of an event if it is still due, else None.
+    """Return the event with this key if it is still due, else None.
 
-    The index in which its key was found is eventually consistent.
+    It is due if it is not delivered and the time of its next try has come. The
+    row is read here, because the index that named it may be out of date.
     """
     item = books.store.get("notices", row_key)
     if not item or item.get("state") != "pending":
@@ -172,10 +173,11 @@ def find_due(books: Books, row_key: tuple[str, str]) -> Row | None:
 
 
 def _claim(books: Books, row: Row, now: int) -> bool:
-    """Set the time of the next try before this one, and count this try.
+    """Claim an event for one try. Return False if another run has it.
 
-    Returns False if a concurrent run has the event. The last try is made
-    just after the 72 hours.
+    The write counts the try, and sets the time of the next one already. So no
+    concurrent run tries the event, and it is not lost if this try crashes. The
+    last try is made just after 72 hours.
     """
     later = now + pause_seconds(row.attempts)
     end = row.since + WINDOW_SECONDS
@@ -208,11 +210,11 @@ def _ending(books: Books, row: Row, state: Outcome, learned: _Learned) -> Write:
 
 
 def _write(books: Books, row: Row, write: Write) -> None:
-    """Write the result of a try.
+    """Write the result of a try to deliver an event to the event's row.
 
-    Nothing is written if the event was claimed by another run or sent
-    again meanwhile. If the write fails, the event stays due and is
-    delivered again.
+    ``write`` sets the result. Nothing is written if another run has claimed
+    the event or it was sent again meanwhile. If the write fails, the event
+    stays due and is delivered again.
     """
     claimed = _as_claimed(row, row.attempts + 1)
     with suppress(ConditionFailedError, RetryableError):
@@ -220,8 +222,9 @@ def _write(books: Books, row: Row, write: Write) -> None:
 
 
 def _as_claimed(row: Row, attempts: int) -> tuple[Must, ...]:
-    """Return the conditions that no other run has claimed the event.
+    """Return the conditions that an event's row is still as this run read it.
 
-    It still has the number of tries ``attempts``, and was not sent again.
+    The row has ``attempts`` tries, so no other run has claimed the event, and
+    the event was not sent again.
     """
     return equals("attempts", attempts), equals("since", row.since)

@@ -31,7 +31,7 @@ https://www.rfc-editor.org/rfc/rfc9110#section-15.2
 
 
 class Wire:
-    """The socket of one try, and its deadline."""
+    """The connection for sending one event, with a deadline for all of it."""
 
     def __init__(self, seconds: float) -> None:
         """Set the deadline to ``seconds`` from now."""
@@ -130,12 +130,12 @@ def send(
 
 
 def _resolve(wire: Wire, address: Address, getaddrinfo: Resolve) -> list[str]:
-    """Return the IP addresses of the host, checked to be public.
+    """Return the IP addresses of the host in ``address``, all public.
 
-    Raises TimeoutError after the time left in ``wire``. The lookup runs in
-    a thread, because getaddrinfo has no time-out, and blocks for many
-    seconds if the name server does not answer. Raises AddressError if the
-    host cannot be resolved or is not public.
+    On the local stack they may be private. Raises TimeoutError at the deadline
+    of ``wire``, and AddressError if the host cannot be resolved or is not
+    public. The lookup runs in a thread, because getaddrinfo has no time-out,
+    and blocks for many seconds if the name server does not answer.
     """
     found: Future[list[str]] = Future()
 

@@ -97,7 +97,7 @@ def tell(
 
 
 def _moved(write: Write) -> int:
-    """Return how many units the write adds to ``remaining``.
+    """Return how many units the write adds to those that can be spent.
 
     The number is negative if the write takes units.
     """
@@ -109,10 +109,11 @@ def _moved(write: Write) -> int:
 def _opened(
     books: Books, user_id: str, crossing: Crossing, now: datetime
 ) -> Opened:
-    """Return the rows and events of the charge that the write opens.
+    """Return the writes and events of the automatic charge to open.
 
-    ``crossing`` says which thresholds the write crosses. Returns
-    NOTHING_OPENED if it opens no automatic charge.
+    ``crossing`` says whether the account's units fall below the customer's
+    threshold for automatic top-ups. Returns NOTHING_OPENED (no writes and no
+    events) if they do not.
     """
     if crossing.opens:
         return books.top_ups.open(books.store, user_id, now)
@@ -134,9 +135,10 @@ def _rows(
 def _crossed(
     crossing: Crossing, user_id: str, account: Account, write: Write
 ) -> Iterator[Notice]:
-    """Yield the events for the thresholds that the write crosses.
+    """Yield an event for each threshold that the write crosses.
 
-    Their data is the quota after the write.
+    ``crossing`` has the types of these events. Each shows the quota as it is
+    after the write.
     """
     for kind in crossing.tells:
         yield Notice(kind, account.after(write).shown(user_id))

@@ -23,10 +23,11 @@ Report = Callable[[Row, Outcome | Exception], None]
 def deliver_all(
     books: Books, ways: Mapping[str, Way], rows: Iterable[Row], report: Report
 ) -> Counter[str]:
-    """Deliver all of the events in parallel.
+    """Deliver the events in ``rows`` in parallel.
 
-    Returns the number of each outcome. ``report`` is called with each event
-    and its outcome or exception.
+    Returns how many events had each outcome. ``ways`` are the functions that
+    send to a receiver, by its name. ``report`` is called with each event and
+    its outcome, or the exception if it could not be tried.
     """
     outcomes: Counter[str] = Counter()
 
@@ -53,7 +54,8 @@ def sweep(
     """Deliver the events that are due, while ``go_on()`` is true.
 
     They are delivered batch by batch. Returns how many events had each
-    outcome. ``report`` is called with each event and its outcome or exception.
+    outcome. ``ways`` are the functions that send to a receiver, by its name.
+    ``report`` is called with each event and its outcome or exception.
     """
     outcomes: Counter[str] = Counter()
     due = find_due(books)

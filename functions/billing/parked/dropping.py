@@ -26,12 +26,14 @@ def drop(books: Books, parked: Parked, reason: str) -> None:
 def drop_with_purchase(
     books: Books, parked: Parked, funding_id: str, payment_intent: str
 ) -> bool:
-    """Drop a refund or dispute whose purchase an operator has dropped.
+    """Drop a parked refund or dispute, because its purchase was dropped.
 
-    ``funding_id`` is the purchase's session or payment intent. The reference
-    row of ``payment_intent`` lists the event as dropped. If the purchase is
-    credited later after all, ``bring_back`` parks the event again first.
-    Returns False if the purchase is credited already.
+    An event is dropped if an operator decides not to settle it.
+    ``funding_id`` is the id of the purchase's session or payment intent. The
+    event is also listed as dropped in a row of ``payment_intent``. If the
+    purchase is credited after all, ``bring_back`` finds it there, and parks it
+    again first. Returns True, or False if nothing was dropped, because the
+    purchase is credited already or the event has changed.
     """
     reason = f"{funding_id}, whose money it gives back, was dropped"
     shown = references.waits_dropped(payment_intent, parked.name)
@@ -64,11 +66,11 @@ def _dropping(books: Books, parked: Parked, reason: str) -> tuple[Write, Write]:
 def bring_back(
     books: Books, payment_intent: str, dropped: frozenset[str]
 ) -> None:
-    """Park again the events that were dropped with a purchase.
+    """Park again the refunds and disputes that were dropped with a purchase.
 
-    ``dropped`` are the record keys of these events. The purchase cannot be
-    credited while any of them is still dropped. If a concurrent request brings
-    them back too, this one stops.
+    Until this is done, the purchase cannot be credited. ``dropped`` are the
+    keys of these events' records. If a concurrent request brings them back
+    too, this one stops without an error.
     """
     with suppress(
         ConditionFailedError

@@ -85,11 +85,11 @@ def _needs_operator(kind: ParkKind) -> bool:
 def _update_reason(
     books: Books, fact: Fact, record: Item, kept: Item | None
 ) -> None:
-    """Write the new reason and retry time if an event was parked before.
+    """Write the new reason and retry time of an event that is parked already.
 
-    ``record`` is the new record of it, and ``kept`` the stored one. Without
-    this, an event that now needs an operator would keep being retried
-    silently.
+    ``record`` is its new record, and ``kept`` the stored one. Nothing is
+    written if ``kept`` is None or has the same kind of reason. Without this,
+    an event that now needs an operator would keep being retried silently.
     """
     if kept is None or kept["kind"] == record["kind"]:
         return
@@ -104,9 +104,10 @@ def _update_reason(
 def _waiting(fact: Fact, park: Park) -> Iterator[Write]:
     """Yield the write that makes a refund or dispute wait for its payment.
 
-    It adds one that came before its payment to the reference row of the
-    payment intent. The transaction that credits the payment reads that row, so
-    it cannot miss the event. For any other event nothing is yielded.
+    An event that came before its payment is listed in a row of its payment
+    intent. The transaction that credits the payment reads that row, so it
+    cannot miss the event. Nothing is yielded for any other event, or without a
+    payment intent.
     """
     if park.kind != "ahead" or not isinstance(fact, RefundsFact | DisputeFact):
         return

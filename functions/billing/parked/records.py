@@ -80,7 +80,7 @@ class Parked:
 
 
 def name_of(fact: Fact) -> str:
-    """Return the range key of an event's record.
+    """Return the range key of the record of a parked or dropped event.
 
     It is the same for all events that report the same thing about one
     purchase, and for the answer of Stripe's API about it.
@@ -109,7 +109,7 @@ def all_parked(books: Books) -> Iterator[Parked]:
 
 
 def all_dropped(books: Books) -> Iterator[Item]:
-    """Yield the events that operators dropped, as plain data.
+    """Yield the events that operators dropped (gave up), as plain data.
 
     That includes refunds and disputes that were dropped with their
     purchase.

@@ -88,14 +88,14 @@ def _funded(payment: Payment, fact: SessionFact, now: str) -> Change:
 
 
 def _of_another_session(payment: Payment, fact: SessionFact) -> Decision | None:
-    """Decide on an event of a session or intent that we did not make.
+    """Decide on an event of a session or intent that is not the payment's own.
 
-    ``payment`` has another one. Returns None if the new one takes its
-    place: Stripe copies an expired session, with the metadata, if recovery
-    is switched on
-    (https://docs.stripe.com/payments/checkout/abandoned-carts). That is
-    allowed only if ours has expired or failed for good, because otherwise
-    both could be paid.
+    ``payment`` has the id of another one. For example, Stripe copies an
+    expired session, with the metadata, if recovery is switched on
+    (https://docs.stripe.com/payments/checkout/abandoned-carts). An event that
+    does not say paid changes nothing. Returns None if the payment is to be
+    credited: its own session or intent expired or failed for good. Otherwise
+    both are paid or could be, so the event is parked (kept for later).
     """
     if fact.kind != "paid":
         return Already(duplicate=False)

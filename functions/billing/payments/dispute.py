@@ -87,8 +87,8 @@ class Dispute:
     def with_fact(self, fact: DisputeFact) -> "Dispute":
         """Return this dispute with an event's information added.
 
-        The end that comes last in CLOSED counts, whatever the order of the
-        events: a lost dispute may still be won on appeal.
+        The events may come in any order. Of two ends, the one that is later in
+        the list CLOSED counts: a lost dispute may still be won on appeal.
         """
         mine, theirs = (
             (self.told_with, self.amount),

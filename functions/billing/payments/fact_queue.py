@@ -68,10 +68,10 @@ class Queue:
 
 
 def read_message(body: str) -> Fact:
-    """Return the fact (a parsed Stripe event) in a message.
+    """Return the event in a message that ``Queue.keep`` has sent.
 
-    ``keep`` sent the message. Raises ValueError, KeyError or TypeError for any
-    other message.
+    The result is a fact: an event of Stripe as we parsed it. Raises
+    ValueError, KeyError or TypeError for any other message.
     """
     return from_item(_parsed(body))
 

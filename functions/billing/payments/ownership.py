@@ -1,8 +1,9 @@
-"""Decides whether an event whose payment we do not have is ours.
+"""Decides whether to ignore an event whose payment is not found.
 
-An event of ours is parked (kept to be settled later), another one is ignored.
-An event with our deployment's id is ours. An event without it is ours only if
-our records name its payment.
+It is ignored if it can move no units, or if nothing shows that it is ours.
+Otherwise it is parked: kept to be settled later. An event is ours if its
+metadata has our deployment's id, or if our records refer to its payment. A
+dispute has no metadata, and is taken for ours.
 """
 
 from typing import assert_never
@@ -19,11 +20,12 @@ from billing.storage.keys import user_key
 
 
 def why_ignored(books: Books, fact: Fact, *, linked: bool = False) -> str:
-    """Return why to ignore an event without a payment, or "" to park it.
+    """Return why to ignore an event whose payment is not found, or "".
 
-    ``linked`` is true if a reference row leads from Stripe's id to a
-    payment of ours. Then the event is ours, although that payment itself
-    is missing.
+    With "" the event is to be parked: kept to be settled later. An event is
+    ignored if it can never move units, or if nothing shows that it is ours.
+    ``linked`` is true if a row of ours leads from Stripe's id to the payment.
+    Then the event is ours, although the payment itself is missing.
     """
     if moves_nothing(fact):
         return f"{fact.type} can move no unit, and its payment is not in our records"
@@ -64,8 +66,8 @@ def _needs_record(fact: Fact) -> bool:
 def _has_record(books: Books, fact: Fact) -> bool:
     """Return whether we have the payment that a charge's metadata names.
 
-    It is false for a session or a decline, because their payment was
-    already looked for.
+    That is for an event about refunds. For any other event it is false: its
+    payment was looked for before, and not found.
     """
     if not isinstance(fact, RefundsFact) or not fact.payment_id:
         return False

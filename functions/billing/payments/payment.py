@@ -157,7 +157,7 @@ class Payment:
 
     @property
     def claims(self) -> dict[str, str | int]:
-        """Return the payment's metadata at Stripe."""
+        """Return the metadata that we give Stripe with this payment."""
         names = ["payment_id", "user_id", "plan", "quota"]
         if self.expires_after_days:
             names.append("expires_after_days")

@@ -20,9 +20,10 @@ _PLAN_ID: Final = re.compile(r"[a-z0-9_-]{1,40}")
 
 
 def stop_if_wrong(rows: list[Any], welcome: object) -> None:
-    """Raise ValueError with every fault of the plans and welcome units.
+    """Raise ValueError with every fault of plans.json, if it has any.
 
-    ``rows`` are the plans, as plans.json has them.
+    ``rows`` are its plans, and ``welcome`` the free units for new customers
+    (None if it offers none).
     """
     faults = [
         fault

@@ -29,10 +29,10 @@ _NO_EVENTS: Final[frozenset[str]] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What a reference row has on one payment intent or charge.
+    """What is stored of a payment intent or charge: to which payment it leads.
 
-    ``payment_id`` and ``user_id`` are of the payment to which it leads, and ""
-    until that payment is credited.
+    ``payment_id`` and ``user_id`` are those of the payment, and "" until it is
+    credited.
     """
 
     payment_id: str = ""
@@ -48,7 +48,10 @@ class Reference:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Reference":
-        """Return the reference in a stored row, or an empty one for {}."""
+        """Return the reference in a stored row, or an empty one for {}.
+
+        A reference says to which payment of ours a Stripe id leads.
+        """
         return cls(
             item.get("payment_id", ""),
             item.get("user_id", ""),
@@ -61,9 +64,10 @@ NO_REFERENCE: Final = Reference()
 
 
 def find(books: Books, stripe_id: str | None) -> Reference:
-    """Return the reference row of a payment intent or charge.
+    """Return to which payment of ours a payment intent or charge leads.
 
-    Returns NO_REFERENCE if there is no such row.
+    The result also lists the events that wait for that payment. It is
+    NO_REFERENCE if nothing is stored of the id, or if ``stripe_id`` is empty.
     """
     if not stripe_id:
         return NO_REFERENCE
@@ -87,10 +91,12 @@ def write_again(books: Books, payment: Payment) -> None:
 
 
 def leads_to(payment: Payment, intent: str, waiting: frozenset[str]) -> Write:
-    """Return the write of the reference row from a payment intent to its payment.
+    """Return the write that makes a payment intent's row lead to its payment.
 
-    It belongs in the transaction that credits the payment. DynamoDB refuses it if the waiting
-    events are not those that were read, or if any event is still dropped with the purchase.
+    It belongs in the transaction that credits the payment. ``waiting`` are the
+    refunds and disputes that came before the payment, as they were read from
+    the row. The write removes them from the row. DynamoDB refuses it if the
+    row now lists other events, or one that was dropped with the purchase.
     """
     waits: Must = equals("waiting", waiting) if waiting else absent("waiting")
     return Write(
@@ -109,9 +115,9 @@ def charge_leads_to(payment: Payment, charge: str) -> Write:
 def waits(intent: str, name: str) -> Write:
     """Return the write that lists a parked event as waiting for its payment.
 
-    It writes to the reference row of ``intent``, the payment intent. ``name``
-    is the event's record key. DynamoDB refuses the write if the payment is
-    credited already.
+    The event is a refund or dispute. The write goes to the row of its payment
+    intent, ``intent``. ``name`` is the key of the event's record. DynamoDB
+    refuses the write if the payment is credited already.
     """
     return Write(
         *_row(intent),
@@ -123,9 +129,9 @@ def waits(intent: str, name: str) -> Write:
 def waits_dropped(intent: str, name: str) -> Write:
     """Return the write that lists an event as dropped with its purchase.
 
-    It writes to the reference row of ``intent``, the payment intent. ``name``
-    is the event's record key. DynamoDB refuses the write if the payment is
-    credited already.
+    The event is a refund or dispute. The write goes to the row of its payment
+    intent, ``intent``. ``name`` is the key of the event's record. DynamoDB
+    refuses the write if the payment is credited already.
     """
     gone = frozenset({name})
     return Write(
@@ -138,8 +144,9 @@ def waits_dropped(intent: str, name: str) -> Write:
 def waits_again(intent: str, name: str, dropped: frozenset[str]) -> Write:
     """Return the write that makes a dropped event wait for its payment again.
 
-    It writes to the reference row of ``intent``, the payment intent. ``name``
-    is the event's record key. DynamoDB refuses the write if ``dropped``, the
+    The event is a refund or dispute that was dropped with its purchase. The
+    write goes to the row of its payment intent, ``intent``. ``name`` is the
+    key of the event's record. DynamoDB refuses the write if ``dropped``, the
     events that the row lists as dropped, has changed.
     """
     left = dropped - {name}

@@ -118,9 +118,9 @@ class Reversals:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Reversals":
-        """Return the reversals in a stored payment.
+        """Return the refunds and disputes that a payment has stored.
 
-        {} gives no reversals. Members that a newer version wrote are ignored.
+        {} has none. Members that a newer version wrote are ignored.
         """
         disputes = {
             name: Dispute(**known(Dispute, dispute))

@@ -1,7 +1,10 @@
-"""Reads a user's stored balance.
+"""Reads a user's stored balance, in units.
 
-``total - used == remaining + held - debt`` always, and never both ``remaining`` and ``debt`` above
-zero.
+``total`` is what the user got, less what was taken back or has expired. Of
+these units, ``used`` are spent, ``held`` are in open holds, and ``remaining``
+can be spent. ``debt`` is what the user owes, for example after a refund of
+used units. ``total - used == remaining + held - debt`` always, and never both
+``remaining`` and ``debt`` above zero.
 """
 
 from collections.abc import Mapping
@@ -121,15 +124,20 @@ class Balance:
 
     @property
     def unburned(self) -> int:
-        """Return the used units not yet subtracted from the lots' rows."""
+        """Return the used units not yet subtracted from the lots' rows.
+
+        A lot is the units of one purchase or grant. A debit changes only the
+        balance, and the lots' rows follow later.
+        """
         return self.used - self.lots_used
 
     @property
     def earlier_free(self) -> int:
         """Return how many free units are in no lot's row.
 
-        The number is negative if open holds have units of lots without naming
-        the lots.
+        A lot is the units of one purchase or grant. Units from before there
+        were lots have no row. The number is negative if open holds took units
+        that the lots' rows still show as free.
         """
         return self.remaining + self.unburned - self.lots_left + self.lots_held
 
@@ -170,7 +178,10 @@ class Balance:
     def as_answer(
         self, user_id: str, expires_next: Expiry | None = None
     ) -> Quota:
-        """Return the quota as ``GET /quota`` shows it."""
+        """Return the quota as ``GET /quota`` shows it.
+
+        ``expires_next`` are the units to expire first, or None to show none.
+        """
         return Quota(
             user_id=user_id,
             total=self.total,
@@ -187,7 +198,10 @@ NO_BALANCE: Final = Balance()
 
 
 def is_counter(name: str) -> bool:
-    """Return whether a balance's attribute is an API key's counter."""
+    """Return whether an attribute of the balance belongs to an API key.
+
+    Such an attribute counts what one API key has used or may still use.
+    """
     return len(name) == COUNTER_CHARS and name[0] in COUNTERS
 
 

@@ -30,10 +30,11 @@ READS_MAX: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Bookmark:
-    """What the row ``uses`` stores for one API key.
+    """What is stored of one API key, to compute its use per day and month.
 
-    That is the window of the key's limit (``per``), and what the key had used
-    when the day and the month began.
+    ``day`` and ``month`` are the units that the key had ever used when the
+    day and the month began. ``per`` is the period of its limit (a day, a
+    month or all time), or None without a limit.
     """
 
     key_id: str
@@ -76,9 +77,9 @@ class Uses(NamedTuple):
 def read_uses(store: Store, user_id: str) -> Uses:
     """Return the user's row ``uses``: a bookmark for each API key.
 
-    A bookmark is what the key had used when the day and the month began. Read
-    the row after the balance. Then the clause ``pin(balance)`` also ensures
-    that this row has not changed.
+    A bookmark is what the key had used when the day and the month began. Call
+    this after the balance was read. Then a write with the condition
+    ``pin(balance)`` is refused also if this row has changed.
     """
     return uses_from(store.get("quotas", (user_id, USES)))
 
@@ -102,7 +103,10 @@ def read_both(store: Store, user_id: str) -> tuple[Balance, Uses]:
 
 
 def uses_from(item: Item | None) -> Uses:
-    """Return the ``Uses`` in a stored row."""
+    """Return the API keys' bookmarks in a stored row ``uses``.
+
+    Without a row (None) there are none.
+    """
     stored = item or {}
     live = {
         name[1:]: Bookmark(**kept)
@@ -124,11 +128,11 @@ def write_uses(
 ) -> Write:
     """Return the write that changes bookmarks in the user's row ``uses``.
 
-    A bookmark is what an API key had used when the day and the month
-    began. It sets the bookmarks in ``live``, by short name, and removes
-    those of the short names in ``remove``. It replaces all bookmarks of
-    revoked keys, unless ``revoked`` is None. The same transaction must add
-    BUMP to the balance.
+    A bookmark is what an API key had used when the day and the month began.
+    The write sets those in ``live`` and removes those in ``remove``, each by
+    the key's short name, a hash of its id. ``revoked`` replaces the bookmarks
+    of all revoked keys; None leaves them. The same transaction must add BUMP
+    to the balance, to show that this row has changed.
     """
     values: dict[str, Any] = {
         f"{MARK}{name}": _kept(bookmark) for name, bookmark in live.items()

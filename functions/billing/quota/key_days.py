@@ -27,7 +27,11 @@ own, within DynamoDB's 100 writes.
 
 
 class RollOver(NamedTuple):
-    """The changes to an account's API keys when a new day begins."""
+    """What a new day changes for the API keys of an account.
+
+    ``movement`` and ``remove`` are changes of the balance, and ``writes`` go
+    to other rows.
+    """
 
     movement: Movement
     remove: tuple[str, ...]
@@ -38,7 +42,11 @@ class RollOver(NamedTuple):
     """
 
     def onto(self, account: Write) -> Write:
-        """Return the balance's write with these changes of API keys added."""
+        """Return ``account``, the balance's write, with these changes added.
+
+        They are ``movement`` and ``remove``, which change the balance. The
+        caller commits ``writes`` beside it.
+        """
         return account._replace(
             add={**account.add, **self.movement.add},
             remove=(*account.remove, *self.remove),
@@ -86,8 +94,8 @@ def roll_over(
 def _used_since(bookmark: Bookmark, balance: Balance, name: str) -> int:
     """Return what an API key used that is in no ledger entry yet.
 
-    ``name`` is the short name of a live or revoked key, and ``bookmark`` what
-    the key had used when the day began.
+    ``name`` is the short name (a hash of the id) of a live or revoked key, and
+    ``bookmark`` what the key had used when the day began.
     """
     for counter in (used(name), gone(name)):
         if counter in balance.keys:
@@ -106,9 +114,11 @@ def not_itemised(balance: Balance, uses: Uses) -> dict[str, int]:
 def _begin(
     bookmark: Bookmark, balance: Balance, name: str, today: str
 ) -> Bookmark:
-    """Return a live API key's bookmark for a new day, ``today``.
+    """Return an API key's bookmark for the new day ``today``.
 
-    A bookmark is what the key had used when the day and the month began.
+    A bookmark is what a key had used when the day and the month began. So the
+    result has the key's use until now, for the month only if a new one began.
+    ``name`` is the short name of a live key, a hash of its id.
     """
     total = balance.keys[used(name)]
     begins = window_began("month", balance.use_day, today)
@@ -120,11 +130,13 @@ def _begin(
 def _gives_back(
     bookmark: Bookmark, balance: Balance, name: str, today: str
 ) -> dict[str, int]:
-    """Return the units to add to an API key's limit for a new window.
+    """Return what to add to the rest of an API key's limit on a new day.
 
-    The window is the limit's day or month. The units are what the key used in
-    the one that ended, by the name of the balance's attribute; {} if there is
-    nothing to add. For a key without a limit this happens each day.
+    If the limit's day or month has ended, it is what the key used in it, so
+    that the limit is whole again. The dict has that number by the name of the
+    balance's attribute. It is {} if there is nothing to add. A key without a
+    limit is treated like one with a limit per day. ``name`` is the key's short
+    name, a hash of its id.
     """
     per = bookmark.per or "day"
     if left(name) not in balance.keys:

@@ -52,10 +52,10 @@ def add_to_row(user_id: str, key_id: str, units: int) -> Write:
 
 
 def fold(store: Store, user_id: str, key_id: str) -> tuple[Write, ...]:
-    """Return the writes that move a revoked key's total off the balance.
+    """Return the writes that move a revoked API key's total use.
 
-    They add it to the API key's own row. Returns () if that was done
-    already.
+    The total is moved from the balance to the API key's own row. Returns () if
+    that was done already.
     """
     balance, uses = read_both(store, user_id)
     name = name_of(key_id)
@@ -87,10 +87,11 @@ class Captured(NamedTuple):
 def capture(
     store: Store, user_id: str, balance: Balance, key_id: str, units: int
 ) -> Captured:
-    """Return the changes of an API key's counters for a captured hold.
+    """Return what to count for an API key when its hold is captured.
 
-    ``units`` of the hold are used. If the key was revoked and its counters
-    are off the balance, the units are added to the key's own row.
+    A capture uses ``units`` of the hold. They are added to the key's use on
+    the balance. If the key was revoked and its use was moved from the balance
+    to a row of its own, they are added there.
     """
     name = name_of(key_id)
     if not units:

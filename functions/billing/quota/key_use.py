@@ -46,7 +46,10 @@ NO_LIMIT is more.
 
 
 class KeyUse(NamedTuple):
-    """The API key with which a caller debits or holds units."""
+    """Names the API key with which units are debited or held.
+
+    It also says whether the key has a limit.
+    """
 
     key_id: str
     is_limited: bool = False
@@ -58,7 +61,10 @@ class KeyUse(NamedTuple):
         return name_of(self.key_id)
 
     def as_in(self, balance: Balance) -> "KeyUse":
-        """Return the same API key, limited or not as ``balance`` shows."""
+        """Return the same API key, with ``is_limited`` read from ``balance``.
+
+        ``is_limited`` is true if the balance shows a limit for the key.
+        """
         return self._replace(
             is_limited=left_of_limit(balance, self.name) is not None
         )
@@ -94,24 +100,34 @@ def name_of(key_id: str) -> str:
 def weight(name: str) -> int:
     """Return a number above zero that only this short name has.
 
-    ``topup ledger verify`` multiplies an API key's units by it, so that too
-    much for one key does not hide too little for another.
+    A sum over all API keys cannot tell too much for one key from too little
+    for another. ``topup ledger verify`` multiplies each key's units by this
+    number first, so that such errors do not cancel out.
     """
     return int.from_bytes(base64.urlsafe_b64decode(name)) + 1
 
 
 def used(name: str) -> str:
-    """Return the name of the balance's attribute with a live key's use."""
+    """Return the name of the attribute that counts what a live API key used.
+
+    It is an attribute of the balance. ``name`` is the key's short name.
+    """
     return f"u{name}"
 
 
 def left(name: str) -> str:
-    """Return the balance's attribute for what is left of a key's limit."""
+    """Return the name of the attribute with what is left of a key's limit.
+
+    It is an attribute of the balance. ``name`` is the API key's short name.
+    """
     return f"r{name}"
 
 
 def gone(name: str) -> str:
-    """Return the balance's attribute for a revoked API key's use."""
+    """Return the name of the attribute with what a revoked API key had used.
+
+    It is an attribute of the balance. ``name`` is the key's short name.
+    """
     return f"x{name}"
 
 
@@ -134,10 +150,11 @@ def limit_remaining(balance: Balance, key: KeyUse | None) -> int | None:
 
 
 def spend(key: KeyUse | None, units: int, *, is_use: bool) -> Movement:
-    """Return what a debit or hold changes on its API key's counters.
+    """Return how a debit or hold changes the counters of its API key.
 
-    ``is_use`` is true for a debit, which uses the units. A hold only takes
-    them off the limit.
+    What is left of the key's limit falls by ``units``, and DynamoDB refuses
+    the change if less is left. With ``is_use``, for a debit, the key's use
+    grows too. Without an API key nothing changes.
     """
     if key is None:
         return Movement({})
@@ -176,7 +193,11 @@ def give_back(balance: Balance, held: Mapping[str, int]) -> Movement:
 
 
 def held_by_key(rows: Iterable[Item]) -> dict[str, int]:
-    """Return the units in the rows of holds, by API key's short name."""
+    """Return how many units each API key has in the holds of these rows.
+
+    The result's keys are the API keys' short names. Holds without an API key
+    are left out.
+    """
     units = Counter[str]()
     for row in rows:
         if key_id := row.get("key_id"):

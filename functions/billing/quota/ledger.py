@@ -85,18 +85,20 @@ def funded_id(funding_id: str) -> str:
 def reversal_id(payment: "Payment") -> str:
     """Return the entry id for the last reversal of this payment.
 
-    A reversal is a clawback or the return of clawed back units. Its number
-    in the id is the payment's ``movements``.
+    A reversal takes units back after a refund or dispute, or returns such
+    units. The id ends with the reversal's number: the payment's ``movements``
+    counts them.
     """
     return f"reversal:{payment.payment_id}:{payment.movements}"
 
 
 def write_off_id(payment: "Payment") -> str:
-    """Return the entry id for what the last reversal wrote off.
+    """Return the id of the entry for units that the seller gave up.
 
-    If that reversal gave units back, it is the id for what came back of an
-    earlier write-off. The reversal's number in the id is the payment's
-    ``movements``.
+    They could not be taken back at the payment's last refund or dispute,
+    because they were used. If that one returned units instead (a dispute was
+    won), the entry returns what was given up before. The id ends with the
+    number of that refund or dispute, which is the payment's ``movements``.
     """
     return f"adjusted:{payment.payment_id}:{payment.movements}"
 
@@ -140,7 +142,10 @@ def with_all_booked(store: Store, payment: "Payment") -> "Payment":
 
 
 def as_answer(item: Mapping[str, Any], balance_after: int) -> dict[str, Any]:
-    """Return a stored entry as ``GET /quota/ledger`` shows it."""
+    """Return a stored entry as ``GET /quota/ledger`` shows it.
+
+    ``balance_after`` is the sum of the user's entries up to this one.
+    """
     names = ("type", "units", "reference_type", "reference_id", "booked_at")
     shown = {name: item[name] for name in names}
     if "by_key" in item:

@@ -1,9 +1,9 @@
 """Reads lots for a transaction that subtracts (burns) used units from them.
 
-A lot is the units of one purchase or grant. A debit changes only the balance.
-What debits have used is subtracted from the lots by the next transaction that
-changes lots, besides what that is for: the units that expire first are
-subtracted first, as each debit would have done.
+A lot is the units of one purchase or grant. A debit changes only the balance,
+so the lots still have the units that it used. The next transaction that
+changes lots for any reason subtracts those units too, first from the lots that
+expire first.
 """
 
 from contextlib import suppress
@@ -31,13 +31,14 @@ def read_burnable(
     enough: int = 0,
     through: str = "",
 ) -> Holdings:
-    """Return the lots, as ``lot_rows.read`` does, for a transaction to change.
+    """Return the balance and its lots, for a transaction that changes lots.
 
-    They have at least ``enough`` free units, and include all up to the lot's
-    key ``through``. The transaction also subtracts the units that debits used.
-    If those are in more lots than one transaction can write, earlier
-    transactions subtract the first of them here. Use the balance in the
-    result, because it may be newer than ``balance``.
+    A lot is the units of one purchase or grant. The result has the first lots
+    to expire: until they have ``enough`` free units, and at least up to the
+    lot's key ``through``. The transaction must also subtract (burn) the units
+    that debits used. If those are in more lots than it can write, this
+    function subtracts a part in transactions of its own. So use the balance in
+    the result: it may be newer than ``balance``.
     """
     for _ in books.store.deadline.attempts(pauses=False):
         holdings = read(books, user_id, balance, enough, through)
@@ -48,11 +49,12 @@ def read_burnable(
 
 
 def burn_in_parts(books: Books, holdings: Holdings) -> bool:
-    """Subtract used units from the first lots if there are too many.
+    """Subtract used units from the first lots, if too many lots have some.
 
-    One transaction writes at most BURNED_AT_ONCE lots. Returns True if it
-    did so or lost a race, so that the caller must read again, and False if
-    nothing was needed.
+    Too many are more than BURNED_AT_ONCE, the most that one transaction
+    subtracts from. Returns True if it subtracted from that many, or if a
+    concurrent request changed the lots: then the caller must read again.
+    Returns False if nothing was needed.
     """
     burned = burning.burn(holdings.rows, holdings.to_burn)
     if len(burned.parts) <= BURNED_AT_ONCE:

@@ -29,7 +29,10 @@ class Change:
     must: tuple[Must, ...]
 
     def beside(self, account: Write) -> Write:
-        """Return the balance's write with this change added."""
+        """Return ``account``, the balance's write, with this change added.
+
+        The writes of the lots' rows are not in it: they are in ``rows``.
+        """
         return account._replace(
             set={**account.set, **self.set},
             add={**account.add, **self.add},
@@ -46,10 +49,11 @@ class Change:
         *,
         is_booked: bool = True,
     ) -> Write:
-        """Return a new write to the balance with this change.
+        """Return the write of the balance that belongs to this change of lots.
 
-        It also adds ``add``, on the condition ``must``. ``is_booked`` says
-        that the transaction writes a ledger entry.
+        ``add`` and ``must`` are further additions and conditions of the
+        caller's. ``is_booked`` is true if the same transaction writes a ledger
+        entry: then ``booked_at`` is set too.
         """
         booked = {"booked_at": now} if is_booked else {}
         moved = {name: units for name, units in add.items() if units}
@@ -71,8 +75,9 @@ def change(
 ) -> Change:
     """Return the writes that turn the lots ``before`` into ``after``.
 
-    ``burned`` is how many used units are subtracted from the lots in
-    ``after``: by default all that were not subtracted before. ``is_exact`` is
+    A lot is the units of one purchase or grant. Debits do not write lots, so a
+    change of lots also subtracts what debits have used. ``burned`` is how much
+    of that is subtracted in ``after``, by default all of it. ``is_exact`` is
     true if a new lot expires or was granted. From then on each hold of the
     account records from which lots its units came.
     """

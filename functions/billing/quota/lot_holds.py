@@ -37,7 +37,10 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The changes of lots (units of a purchase or grant) by a new hold."""
+    """Holds from which lots a hold's units come, and the lots' changes.
+
+    A lot is the units of one purchase or grant.
+    """
 
     parts: Parts
     """How many of the hold's units came from each lot, by the lot's key. The
@@ -48,7 +51,10 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The changes of lots (units of a purchase or grant) when holds end."""
+    """Holds what changes when holds end: lots, ledger entries and events.
+
+    A lot is the units of one purchase or grant.
+    """
 
     change: Change
     back: int
@@ -61,9 +67,11 @@ class Closed:
     notices: tuple[Notice, ...] = ()
 
     def beside(self, account: Write) -> Write:
-        """Return the balance's write with the changes of lots added.
+        """Return ``account``, the balance's write, with the lots' changes.
 
-        ``back`` is not added: the caller does that.
+        Units that leave the account (``gone``) are subtracted from ``total``.
+        The units that come back (``back``) are not added here: the caller adds
+        them.
         """
         account = self.change.beside(account)
         if not self.gone:
@@ -76,11 +84,12 @@ class Closed:
 
 
 def name_no_lots(balance: Balance) -> tuple[Must, ...]:
-    """Return the condition for a hold that is written without its lots.
+    """Return the conditions for a hold that does not record lots.
 
-    The clause requires that no unit of the account can expire. The result
-    is () if units can expire: then lots are read, and their own write has
-    a condition.
+    A lot is the units of one purchase or grant. There is one condition: the
+    account has never had a lot that expires or was granted. If ``balance``
+    shows that it has had one, the result is (). Then the hold reads and
+    changes lots, and that change has its own condition.
     """
     return () if balance.lots_exact else (lot_changes.same("lots_exact", 0),)
 
@@ -120,10 +129,11 @@ def how_many(rows: Sequence[Row]) -> int:
 
 
 def through(rows: Sequence[Row]) -> str:
-    """Return the last key of a lot that these holds name, or "".
+    """Return the last of the lot keys that these holds have recorded, or "".
 
-    The keys of lots sort by expiry. All lots up to this key must be read
-    before the holds are closed. It is "" if no hold names lots.
+    A lot is the units of one purchase or grant, and lot keys sort by expiry.
+    All lots up to this key must be read before the holds end. The result is ""
+    if no hold has recorded lots.
     """
     return max(
         (key for row in rows for key in row.get("parts", {})), default=""
@@ -133,11 +143,13 @@ def through(rows: Sequence[Row]) -> str:
 def close(
     holdings: Holdings, rows: Sequence[Row], captured: int, moment: datetime
 ) -> Closed:
-    """Return the changes of lots when the holds in ``rows`` end.
+    """Return what changes in lots when the holds in ``rows`` end.
 
-    ``captured`` units are used, which is possible for a single hold only.
-    The rest goes back to the lots. The caller must itself write ``held``,
-    ``used`` and the units that come back.
+    ``captured`` units were used, which is possible for a single hold only. The
+    rest goes back to the lots, or leaves the account if the lot has expired or
+    was voided. The caller must itself change the balance's ``held``, ``used``
+    and ``remaining``: the result only says how many units come back
+    (``back``).
     """
     lots, debt, back, gone = holdings.with_earlier, holdings.balance.debt, 0, 0
     entries: list[Write] = []

@@ -52,10 +52,11 @@ class Holdings:
 
     @cached_property
     def lots(self) -> Lots:
-        """Return the lots with used units subtracted.
+        """Return the lots that were read, without the units that debits used.
 
-        If all lots were read, units from before there were lots are one more
-        lot among them.
+        Debits do not write lots' rows, so ``rows`` still has those units. If
+        all lots were read, the result also has EARLIER: units that no row has,
+        because an older version of this code added them.
         """
         known = self.rows
         if self.is_all:
@@ -64,9 +65,10 @@ class Holdings:
 
     @property
     def with_earlier(self) -> Lots:
-        """Return the lots with used units subtracted, always with EARLIER.
+        """Return ``lots`` with EARLIER, also if not all lots were read.
 
-        EARLIER is the lot for units from before there were lots.
+        EARLIER is units that no lot's row has, because an older version of
+        this code added them.
         """
         if self.is_all:
             return self.lots
@@ -91,12 +93,13 @@ def read(
 ) -> Holdings:
     """Return the balance with its lots, the first to expire first.
 
-    A lot is the units of one purchase or grant. It reads until the lots
-    have ``enough`` free units after subtracting what debits used, and at
-    least up to the lot's key ``through``. With ``is_whole``, only expiries
-    whose lots were all read count towards ``enough``. ``balance`` must be
-    read before. A write with the condition same_lots is refused if a lot
-    has changed since.
+    A lot is the units of one purchase or grant. It reads until the lots have
+    ``enough`` free units after subtracting what debits used, and at least up
+    to the lot's key ``through``; by default it reads all. With ``is_whole``,
+    the lots that expire last among those read do not count towards ``enough``,
+    because more lots with that expiry may follow. ``balance`` must be read
+    before. A write with the condition same_lots is refused if a lot has
+    changed since.
     """
     rows: list[Lot] = []
     needed = Holdings(user_id, balance, (), is_all=False).to_burn + enough

@@ -40,10 +40,11 @@ class Movement:
 
 
 def come_in(balance: Balance, units: int) -> Movement:
-    """Return the movement that adds ``units``. They pay the debt first.
+    """Return the change of the balance that adds ``units``.
 
-    The units were bought, granted or released from a hold. Without debt,
-    the only condition is that there still is none.
+    The units were bought, granted or released from a hold. If the customer has
+    debt, they pay that first. DynamoDB refuses the change if the debt is no
+    longer as it is in ``balance``.
     """
     if not balance.debt:
         return Movement({"remaining": units}, (absent_or("debt", "==", 0),))
@@ -55,13 +56,13 @@ def come_in(balance: Balance, units: int) -> Movement:
 
 
 def go_out(balance: Balance, units: int, policy: ReversalPolicy) -> Movement:
-    """Return the movement that claws back ``units``.
+    """Return the change of the balance that takes ``units`` back.
 
-    Units that are no longer there become debt. Under ``write_off`` the
-    seller gives them up, except as many as are in open holds: those become
-    debt. Releasing the hold pays that debt, and capturing the hold leaves
-    it. So several partial refunds end with the same balance as one whole
-    refund.
+    Units that are no longer in ``remaining`` become debt. Under the policy
+    ``write_off`` the seller gives them up instead, except as many as open
+    holds have set aside: those become debt. If such a hold is released, its
+    units pay that debt. If it is used, the debt stays. So several partial
+    refunds end with the same balance as one whole refund.
     """
     if balance.remaining >= units:
         return Movement(

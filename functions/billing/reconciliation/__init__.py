@@ -1,4 +1,6 @@
 """Compares our payments with Stripe, and retries parked events.
 
-It also releases expired holds and lots of accounts without requests.
+Expired holds and lots (units of one purchase or grant) are released by an
+account's next request. For accounts that send none, this package releases
+them.
 """

@@ -29,7 +29,7 @@ MONEY: Final = ("succeeded", "processing")
 
 
 class Charges(Protocol):
-    """The call of Stripe that this module makes.
+    """The part of the Stripe client that this module uses.
 
     billing.stripe_api.cards.SavedCards implements it.
     """

@@ -1,6 +1,7 @@
-"""Compares one purchase of Stripe's with the books, or one payment with Stripe.
+"""Compares one purchase at Stripe with our tables, and the reverse.
 
-Missed events are settled in the same way as in the webhook.
+The reverse is to ask Stripe about one of our payments. Missed events are
+settled in the same way as in the webhook.
 """
 
 from collections.abc import Mapping
@@ -161,10 +162,11 @@ def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
 
 
 def _let_go(by: Comparison, fact: SessionFact, report: Report) -> None:
-    """Count a purchase for which we owe no units, or that is not ours.
+    """Count a purchase for which no units have to be credited.
 
-    If an older version of this code has parked an event of it, that parked
-    event is settled or ignored now.
+    It counts as matched if it was not paid, and as not ours otherwise. With
+    ``by.repair``, an event of it that an older version of this code has parked
+    is settled or ignored now.
     """
     if ownership.moves_nothing(fact):
         report.matched += 1

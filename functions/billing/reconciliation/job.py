@@ -1,4 +1,7 @@
-"""The inputs and limits of one run of a reconciliation, and where the next run continues."""
+"""Defines a run of the reconciliation.
+
+That is its inputs and limits, and the place at which the next run continues.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -67,7 +70,10 @@ class Run:
 
     @property
     def comparison(self) -> Comparison:
-        """Return what the comparison of one object needs."""
+        """Return what each comparison of this run uses.
+
+        It has the run's tables, Stripe client and ``repair``.
+        """
         return Comparison(self.books, self.gateway, self.repair)
 
 

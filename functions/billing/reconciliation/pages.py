@@ -72,10 +72,11 @@ def _at_next_list(cursor: Cursor) -> Cursor | None:
 
 
 def _our_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
-    """Compare one page of our payments that are paid but in no list.
+    """Compare one page of the payments that only our tables show as paid.
 
-    No list of Stripe's has shown them. They are in a sparse index. Returns
-    where to continue, or None after the last page.
+    Stripe's lists were compared before, and did not have these payments. So
+    Stripe is asked for each one by its id. Returns where to continue, or None
+    after the last page.
     """
     page = job.books.store.unseen(
         from_epoch(cursor.since), cursor.after or None

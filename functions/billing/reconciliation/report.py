@@ -103,7 +103,11 @@ def differs(payment: Payment | None, change: Change) -> bool:
 def describe(
     payment: Payment | None, decision: Change | Park
 ) -> tuple[Kind, str]:
-    """Return the kind of a difference, and a sentence about it."""
+    """Return the kind of a difference, and a sentence about it for the report.
+
+    ``payment`` is ours, or None if there is none. ``decision`` is what
+    settling Stripe's state would do: change the payment, or park the event.
+    """
     match decision:
         case Park():
             return _kind_of(decision), decision.why

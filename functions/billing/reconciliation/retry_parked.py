@@ -38,11 +38,12 @@ time.
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The result of one recovery.
+    """Counts what one run did with the parked events.
 
-    ``left`` counts the due events for which there was no time.
-    ``oldest_seconds`` is the age of the oldest parked event, including
-    those that need an operator.
+    ``settled`` are no longer parked, and ``waiting`` still are. ``left``
+    counts the events whose next retry was due, but for which there was no
+    time. ``oldest_seconds`` is the age of the oldest event that is still
+    parked, including those that need an operator.
     """
 
     settled: int

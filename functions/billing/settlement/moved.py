@@ -1,4 +1,7 @@
-"""Computes the units that a settlement moves, on the balance and in lots."""
+"""Computes how many units a Stripe event moves, on the balance and in lots.
+
+A lot is the units of one purchase or grant.
+"""
 
 from dataclasses import replace
 from datetime import datetime
@@ -16,11 +19,13 @@ from billing.settlement.purchased_lots import Lotted
 
 
 def counted_as_expired(basis: Basis, change: Change) -> int:
-    """Return how many units of a clawback had expired before.
+    """Return how many units of this change have expired and so do not move.
 
-    They count as taken back already. If ``change`` gives units back, the
-    number is negative: such units no longer count. Units that were really
-    taken are given back before units that only counted as taken.
+    A clawback takes units back after a refund or dispute. Of those, units that
+    had already expired only count as taken back. If ``change`` gives units
+    back, the result is zero or less: minus the units that only counted as
+    taken and so do not come back. Returns 0 for any other change, and if the
+    lots (units of purchases) were not read.
     """
     if not isinstance(basis, Loaded) or basis.holdings is None:
         return 0
@@ -45,10 +50,12 @@ def counted_as_expired(basis: Basis, change: Change) -> int:
 def lotted_by(
     basis: Basis, change: Change, movement: Movement, now: datetime
 ) -> Lotted:
-    """Return the payment and the writes of lots after the movement.
+    """Return the payment, and the writes of the lots that this change needs.
 
-    ``change`` says whether units are credited, clawed back or given back, and
-    ``basis`` has the lots as they were read.
+    A lot is the units of one purchase or grant. ``change`` says whether units
+    are credited, taken back or returned, ``movement`` how the balance changes,
+    and ``basis`` has the lots as they were read. There are no writes if no
+    units move or no lots are needed.
     """
     payment, holdings = change.payment, basis.holdings
     if change.entry == "funded":
@@ -62,7 +69,10 @@ def lotted_by(
 
 
 def balance_of(basis: Basis) -> Balance:
-    """Return the balance that the settlement has read, or an empty one."""
+    """Return the balance that was read to settle an event.
+
+    Returns an empty one if the account was not read.
+    """
     if isinstance(basis, Loaded):
         return basis.balance
     return basis.holdings.balance if basis.holdings else Balance()
@@ -71,10 +81,13 @@ def balance_of(basis: Basis) -> Balance:
 def movement_of(
     books: Books, basis: Basis, change: Change, units: int
 ) -> Movement:
-    """Return what the settlement adds to the balance.
+    """Return how settling an event changes the balance.
 
-    The deployment's policy says what happens to clawed back units that were
-    used: they become debt, or are written off.
+    ``units`` are the units to move, negative to take them back, and ``change``
+    says why they move. If units to take back were used already, the
+    deployment's policy decides: they become debt, or the seller gives them up
+    (a write-off). When units return, what was written off comes back before
+    the balance grows.
     """
     balance = balance_of(basis)
     if change.units < 0:

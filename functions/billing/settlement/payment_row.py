@@ -1,6 +1,7 @@
-"""Writes the payment's row, if what the decision was based on still holds.
+"""Builds the write of the payment's row.
 
-That is the event's metadata (Assumed), or the rows that were read (Loaded).
+Its condition is that the stored payment is as it was assumed to be: as the
+event's metadata says (Assumed), or as it was read (Loaded).
 """
 
 from collections.abc import Iterator

@@ -1,9 +1,9 @@
-"""Computes how a settlement changes the account's lots.
+"""Computes how a purchase, refund or dispute changes the account's lots.
 
-A lot is the units of one purchase or grant. A purchase's units become one lot.
-A clawback takes units from the purchase's own lot first, and then from the
-others as a debit does. Units that are given back become a new lot, whose
-expiry is later by the time that they were away.
+A lot is the units of one purchase or grant, and a purchase's units become one
+lot. If they are taken back, its own lot is used first, and then the others,
+the first to expire first. Units that are returned become a new lot. It expires
+later than the old one, by the time for which the units were gone.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +21,10 @@ from billing.quota.movement import Movement
 
 @dataclass(frozen=True, slots=True)
 class Lotted:
-    """A payment after its lots changed, and the writes for that."""
+    """Holds the writes that change lots, and the payment after that change.
+
+    A lot is the units of one purchase or grant.
+    """
 
     payment: Payment
     change: Change = NO_CHANGE
@@ -30,9 +33,10 @@ class Lotted:
 def lot_id(payment: Payment, number: int = 0) -> str:
     """Return the id of a lot (units) of this purchase.
 
-    ``number`` is 0 for the units as bought. For units given back it is the
-    payment's ``movements``. Ids of one purchase sort in this order, which
-    decides between lots of the same age.
+    ``number`` is 0 for the units as bought. For units that are returned after
+    a refund or dispute, it is the number of that return, from the payment's
+    ``movements``. The ids of one purchase sort by this number, and of its lots
+    with equal expiry the lower id is used first.
     """
     return f"purchase:{payment.payment_id}:{number:04d}"
 
@@ -76,8 +80,8 @@ def claw_back(
 ) -> Lotted:
     """Return the payment, and the writes that take ``units`` from lots.
 
-    They take from the purchase's own lots first, and the rest from the
-    others as a debit does.
+    They take from the purchase's own lots first. The rest is counted as used,
+    so it is later subtracted from the lots that expire first.
     """
     taken = burning.take_back(holdings.lots, payment.funding_id, units)
     change = lot_changes.change(holdings, taken.lots)
@@ -136,8 +140,9 @@ def _lot(
 ) -> Lot:
     """Return a lot of this purchase.
 
-    It counts as created at the time of the purchase. Of lots with equal
-    expiry and age, a higher ``number`` is used later.
+    ``units`` is its size, and ``free`` is how many of them can be spent. The
+    lot counts as created at the time of the purchase. Of lots with equal
+    expiry and age, the one with the higher ``number`` is used later.
     """
     bought_at = datetime.fromisoformat(payment.completed_at)
     return Lot(

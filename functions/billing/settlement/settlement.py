@@ -87,9 +87,10 @@ def apply(books: Books, fact: Fact) -> Outcome:
 
 
 def _unless_booked(basis: Basis, change: Change) -> Change:
-    """Return the change, without units if the ledger has credited them.
+    """Return the change, without its units if they were credited before.
 
-    ``basis`` has what was read of the payment and the ledger.
+    The ledger can show the credit although the payment does not, after a
+    restore from a backup. ``basis`` has what was read of both.
     """
     if isinstance(basis, Loaded) and basis.is_funded:
         return replace(change, units=0, entry="")
@@ -119,12 +120,14 @@ def _read_after_refusal(
 ) -> Loaded:
     """Return the rows to decide on again after DynamoDB refused the write.
 
-    DynamoDB returns the stored item with its refusal. If the stored payment
-    alone shows that there is nothing to write, no further read is needed. A
-    purchase is refused while refunds or disputes are dropped with it: these
-    are parked again first. If the payment's own condition held, the ledger may
-    be newer than the payment, as after a restore: then the payment is
-    corrected from the ledger.
+    No read is needed if the stored payment, which DynamoDB returns with its
+    refusal, shows that there is nothing to write. Otherwise the rows are read,
+    and what may have caused the refusal is put right:
+
+    - Refunds or disputes that an operator dropped together with this purchase
+      are parked again, because they must be settled after it.
+    - If the condition on the payment held, the payment may be older than the
+      ledger, as after a restore. It is then corrected from the ledger.
     """
     payment_was_refused = PAYMENT_PLACE in refused.old
     if isinstance(basis, Assumed) and payment_was_refused:

@@ -14,8 +14,9 @@ def told_by(basis: Basis, after: Payment) -> tuple[Notice, ...]:
     """Return the events to the seller that a settlement causes.
 
     ``basis`` has the payment before the settlement, and ``after`` is the
-    payment after it. Returns () if the settlement only restores the payment
-    from its ledger entry, because the event was sent with that entry.
+    payment after it. Returns () if no payment was stored. It also returns ()
+    if the ledger shows that the purchase was credited before a restore from a
+    backup: then the event was sent at that time.
     """
     if (
         not isinstance(basis, Loaded)

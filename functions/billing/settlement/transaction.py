@@ -49,29 +49,31 @@ item that it returns for this place shows why.
 def writes(
     books: Books, fact: Fact, basis: Basis, change: Change
 ) -> Iterator[Write]:
-    """Return all writes of one settlement.
+    """Yield all writes of the one transaction that settles an event.
 
-    The transaction is atomic: DynamoDB makes all of them or none::
+    The transaction is atomic: DynamoDB makes all of them or none. Here, a reversal is a refund or
+    dispute, and a lot is the units of one purchase or grant::
 
-          table     key                         writes                 on condition that
+          table     partition / range key       writes                 on condition that
         0 payments  user#alice / pay_1          the payment's state    see payment_write
         . quotas    alice / quota               remaining, debt,       enough remains, or debt and
                                                 total                  remaining are as read
         . quotas    alice / lot#...             the lot                 there is none; other lots as
                                                                        they were read
-        . ledger    alice / funded:cs_1         the entry              this cause is not booked
-        . ledger    alice / adjusted:pay_1:n    the write-off          this cause is not booked
-        . payments  user#alice / cs_copy        leads to pay_1
-        . payments  ref#pi_1 / reference        leads to pay_1         the same events wait, and
-                                                                       none is dropped with it
-        . payments  ref#ch_1 / reference        leads to pay_1
+        . ledger    alice / funded:cs_1         the entry              there is no such entry
+        . ledger    alice / adjusted:pay_1:n    the write-off          there is no such entry
+        . payments  user#alice / cs_copy        points to pay_1
+        . payments  ref#pi_1 / reference        points to pay_1        the same reversals wait for
+                                                                       pay_1, and none is dropped
+        . payments  ref#ch_1 / reference        points to pay_1
         . quotas    alice / top_up              switched off
-        . notices   alice / 000000000007#evt_2  an event out           the account's last one is 6
-        . events    pay_1 / evt_1               the event's mark
+        . notices   alice / 000000000007#evt_2  event to the seller    the account's last one is 6
+        . events    pay_1 / evt_1               that evt_1 is settled
 
-    The balance and the ledger are written only when units move, or an event goes out. The
-    session's row is written for a copy, the intent's for a paid session, the charge's for a
-    reversal. A dispute or full refund of an automatic payment switches automatic top-ups off.
+    The balance is written only if units move or an event goes to the seller, and the ledger only if
+    units move. The row of ``cs_copy`` is written if it was paid and is Stripe's copy of an expired
+    session, the row of the intent for a paid session, and that of the charge for a reversal. A
+    dispute or full refund of an automatic payment switches automatic top-ups off.
     """
     moment = books.clock()
     now = stamp(moment)
@@ -108,7 +110,7 @@ def writes(
 
 @dataclass(frozen=True, slots=True)
 class _Moved:
-    """The units that a settlement moves."""
+    """Holds how many units an event moves, and the changes that move them."""
 
     change: Change
     units: int
@@ -181,8 +183,9 @@ def _reference_writes(
 ) -> Iterator[Write]:
     """Yield the writes of rows that lead from Stripe's ids to the payment.
 
-    The ids are those of a copied session, of the payment intent once it is
-    paid, and of the charge of a refund or dispute.
+    One leads from a session that Stripe copied from the payment's expired one,
+    one from the payment intent of a paid session, and one from the charge of a
+    refund or dispute. Only those that this event needs are written.
     """
     before = basis.payment.funding_id if basis.payment else ""
     if before not in ("", payment.funding_id):
@@ -205,7 +208,7 @@ def _reference_writes(
 def waiting_events(basis: Basis) -> frozenset[str]:
     """Return the record keys of parked events that wait for this payment.
 
-    They are refunds and disputes that came before it. Empty if the basis is
-    Assumed: then no row was read.
+    They are refunds and disputes that came before it. The result is empty if
+    the reference row that lists them was not read.
     """
     return basis.reference.waiting if isinstance(basis, Loaded) else frozenset()

@@ -25,23 +25,22 @@ from billing.storage.writes import Must, Write, equals
 
 
 class Attempt(NamedTuple):
-    """One attempt: its writes, and the balance on which they are based.
+    """One attempt to take units: its writes, and the balance they assume.
 
-    All or nothing; ``beside`` is empty if no hold has expired and no threshold
-    is crossed::
+    DynamoDB makes all writes or none. The first one is ``account``, and the
+    others are ``beside``, which is empty if no hold or lot (units of one
+    purchase or grant) has expired and no threshold is crossed::
 
-                 key                writes                 if
-            0    user, quota        remaining -= units     see take and
-                                    told += events         take_and_release
-            ..   user, hold#        delete each expired    it is still open
-            ..   user, closed#      state = expired        there is none
-            ..   user, lot#         without the expired    unchanged
-            ..   ledger, expired:   the lot's expired      not booked yet
-            ..   notices, user      an event
-            ..   user, top_up       the open charge        unchanged
-            ..   user#, pay_        the charge's payment   there is none
-
-    ``told`` is the number of the account's last event to the seller.
+                 table     range key  writes                   if
+            0    quotas    quota      takes the units, raises  see take and
+                                      the event number         take_and_release
+            ..   quotas    hold#      deletes an expired hold  it is still open
+            ..   quotas    closed#    says that it expired     there is none
+            ..   quotas    lot#       removes expired units    unchanged
+            ..   ledger    expired:   the lot's ledger entry   there is none
+            ..   notices   number     an event to the seller
+            ..   quotas    top_up     notes the open charge    unchanged
+            ..   payments  pay_       the charge's payment     there is none
     """
 
     account: Write
@@ -87,7 +86,10 @@ class Attempt(NamedTuple):
 
     @property
     def opens_charge(self) -> bool:
-        """Return whether the attempt writes a payment: an automatic charge."""
+        """Return whether the attempt's writes open an automatic charge.
+
+        They then include the new payment of that charge.
+        """
         return any(write.table == "payments" for write in self.crossed)
 
 
@@ -96,9 +98,12 @@ def prepare(
 ) -> Attempt:
     """Release what has expired, and return the next attempt to take units.
 
-    ``taking`` says how many. Without ``balance``, DynamoDB refuses the write
-    if a hold has expired or if it crosses a threshold. With ``is_exact``, an
-    event to the seller must show the quota exactly as it is after the write.
+    ``taking`` says how many. A write that crosses a threshold (of
+    ``quota.low`` or of automatic top-ups) also has an event to the seller or
+    opens a charge. With ``is_exact``, such an event must show the quota
+    exactly as it is after the write. Without ``balance`` nothing is known of
+    the account: DynamoDB refuses the write if a hold or lot has expired or if
+    a threshold is crossed.
     """
     now = meter.books.clock()
     if balance and balance.lots_exact and taking.into == "held":
@@ -130,10 +135,11 @@ def prepare(
 
 
 def _as_seen(balance: Balance) -> tuple[Must, ...]:
-    """Return the conditions for an event to show the quota exactly.
+    """Return the conditions that the balance's figures are as in ``balance``.
 
-    Without them, in later attempts, the figures that the event shows may be
-    slightly old. The same threshold is crossed all the same, and only once.
+    An event to the seller shows these figures. The first attempts to take
+    units require that they are exact. Later attempts do not, so that they
+    succeed on a busy account, and the event may show slightly old figures.
     """
     return (
         exactly("remaining", balance.remaining),

@@ -9,7 +9,10 @@ from billing.books import Books
 
 
 class Meter(NamedTuple):
-    """The books, and the address where a customer can buy units."""
+    """What debits and holds need: our tables, and where units are sold.
+
+    ``top_up_url`` is shown to a customer who has too few units.
+    """
 
     books: Books
     top_up_url: str

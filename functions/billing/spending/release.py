@@ -44,11 +44,11 @@ def take_and_release(expired: Expired, taking: Taking, now: datetime) -> Write:
 
 
 def _net(account: Write, of_key: Movement) -> Movement:
-    """Return the API key's movement for a write that also gives back.
+    """Return the changes of an API key's counters, for a combined write.
 
-    The write ``account`` gives expired holds' units back to the same key's
-    limit. So both numbers are added, and the condition is lowered by what
-    comes back.
+    ``of_key`` is what the taking changes. ``account`` is a write that releases
+    expired holds, which may give units back to the same key's limit. The
+    result adds up both. Its condition lets the taking use what comes back.
     """
     back = {name: added(account, name) for name in of_key.add}
     add = {name: units + back[name] for name, units in of_key.add.items()}
@@ -60,7 +60,10 @@ def _net(account: Write, of_key: Movement) -> Movement:
 
 
 def added(account: Write, name: str) -> int:
-    """Return how much a write adds to an attribute of the balance."""
+    """Return how much a write adds to an attribute of the balance.
+
+    The result is 0 if the write does not add to it.
+    """
     units = account.add.get(name, 0)
     return units if isinstance(units, int) else 0
 

@@ -27,10 +27,9 @@ Into = Literal["used", "held"]
 
 @dataclass(frozen=True, slots=True)
 class Taking:
-    """How many units to take from an account, and on which conditions.
+    """Says how many units to take from an account, and on which conditions.
 
-    All that a feature requires of a debit or hold is a condition or an
-    addition here, so that a plain debit stays one write.
+    The conditional write of a debit or hold is built from it.
     """
 
     user_id: str
@@ -49,12 +48,19 @@ class Taking:
 
     @property
     def least(self) -> int:
-        """Return the smallest number of units that is acceptable."""
+        """Return the smallest number of units that may be taken.
+
+        It is ``at_least``, or all ``units`` if fewer are not allowed.
+        """
         return self.at_least or self.units
 
     @property
     def of_key(self) -> Movement:
-        """Return what to add to the API key's counters, and the conditions."""
+        """Return how the taking changes its API key's counters.
+
+        The result has what to add, and the condition that the key's limit is
+        not exceeded. It is empty without an API key.
+        """
         return spend(self.key, self.units, is_use=self.into == "used")
 
     def as_in(
@@ -64,13 +70,14 @@ class Taking:
         is_exact: bool,
         stored: Balance | None = None,
     ) -> "Taking":
-        """Return a Taking of the units that this balance allows.
+        """Return a Taking of as many units as ``balance`` allows.
 
-        ``balance`` says what is left, and whether the API key has a limit.
-        With ``is_exact``, taking fewer units than asked for requires that what
-        is left of the key's limit has not changed. ``stored`` is the balance
-        in the table, if ``balance`` counts holds as released that the same
-        write releases.
+        That is at most ``units`` and at least ``at_least``; without
+        ``at_least``, it is always ``units``. ``balance`` also shows whether
+        the API key has a limit. With ``is_exact``, if fewer are taken and the
+        key has a limit, DynamoDB refuses the write once what is left of that
+        limit has changed. ``stored`` is the balance in the table. It is needed
+        if ``balance`` already counts expired holds as released.
         """
         key = self.key and self.key.as_in(balance)
         seen = replace(self, key=key)
@@ -123,9 +130,10 @@ def take(taking: Taking, now: datetime) -> Write:
 
 
 def day_has_begun(now: datetime) -> Must:
-    """Return the condition that the use of earlier days is booked already.
+    """Return the condition that the balance's ``use_day`` is today.
 
-    Then ``used`` grows only by the use of today.
+    If it is an earlier day, DynamoDB refuses the write. Then what was used on
+    that day must first be booked as one ledger entry.
     """
     return Must("use_day", ">=", day(now))
 

@@ -84,9 +84,10 @@ class _Names(dict[str, int]):
 
 
 class _Shape(NamedTuple):
-    """The expressions of all writes that have the same form.
+    """Holds DynamoDB's expressions for all writes that differ only in values.
 
-    They have numbers in place of attribute names and values.
+    In it, attribute names and values are replaced by numbers, so that it can
+    be used again. ``spell`` fills in those of one write.
     """
 
     members: Mapping[str, Any]

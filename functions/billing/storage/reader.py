@@ -77,11 +77,13 @@ class Reader(Connection):
     def due(
         self, now_epoch: int, after: Item | None = None, mark: str = "open"
     ) -> Page:
-        """Return one page of holds or lots that may have expired.
+        """Return one page of holds or lots that expire by ``now_epoch``.
 
-        They are of all users. ``mark`` is a value of their attribute ``open``,
-        by which an index lists them. The index is eventually consistent, so
-        callers must check each row before they act on it.
+        They are of all users. A lot is the units of one purchase or grant. An
+        index lists the rows by their attribute ``open``, and ``mark`` is the
+        value to look for: "open", or the value of lots for which a reminder is
+        still to be sent. The index is eventually consistent, so callers must
+        check each row.
         """
         rest = ("expires_at", "<=", now_epoch)
         return self._marked(
@@ -206,7 +208,11 @@ class Reader(Connection):
 def _key_condition(
     table: Table, owner: str, prefix: str, up_to: str
 ) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """Return a query's condition, with the names and values of its placeholders."""
+    """Return a query's condition, with its placeholders' names and values.
+
+    It selects the partition ``owner``. ``prefix`` selects the range keys that
+    start with it, or with ``up_to`` the range keys from one to the other.
+    """
     hash_name, range_name = KEY_NAMES[table]
     names = {"#h": hash_name}
     values: dict[str, Any] = {":h": encode(owner)}

@@ -32,10 +32,10 @@ class Ignored:
 
     @property
     def metric(self) -> Literal["ignored", "unreadable"]:
-        """Return the metric that counts this: ``unreadable`` or ``ignored``.
+        """Return the name of the metric in which this result is counted.
 
-        Unreadable events are counted apart, because money may have moved in
-        them.
+        It is ``unreadable`` if a member is missing or has a wrong type: money
+        may have moved in such an event. Otherwise it is ``ignored``.
         """
         return "unreadable" if self.reason == UNREADABLE else "ignored"
 

@@ -1,4 +1,7 @@
-"""Parses Stripe's disputes into facts, from events and from the API."""
+"""Parses disputes from Stripe's events and API into facts.
+
+A fact has what the product needs of the dispute (billing/facts.py).
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -61,9 +61,11 @@ def _origin(found: Mapping[str, Any], source: str) -> dict[str, Any]:
 
 
 def intent_of(found: Mapping[str, Any]) -> str:
-    """Return the id of a session's payment intent, expanded or not, or a payment intent's own.
+    """Return a session's payment intent id, or a payment intent's own id.
 
-    It is "" for a session without one, which had nothing to pay.
+    ``found`` is the session or the payment intent. A session may have the id
+    or the expanded object. The result is "" for a session without an intent,
+    which had nothing to pay.
     """
     if found.get("object") == "payment_intent":
         return str(found["id"])

@@ -33,7 +33,10 @@ class StripeNotFoundError(Exception):
         what: str = "no such object",
         refusal: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """``what`` is Stripe's message."""
+        """``what`` is Stripe's message, and ``refusal`` Stripe's answer.
+
+        Both have only what may be logged.
+        """
         super().__init__(what)
         self.refusal = refusal
 
@@ -70,5 +73,8 @@ def meaning(error: stripe.StripeError, personal: Sequence[str]) -> Exception:
 
 
 def unavailable(why: str) -> BillingError:
-    """Return the error of an outage, in words for a buyer."""
+    """Return the error ``stripe_unavailable``, with a text for the buyer.
+
+    The text is ``why``, and that nothing was charged.
+    """
     return BillingError("stripe_unavailable", f"{why}{TO_A_BUYER}")

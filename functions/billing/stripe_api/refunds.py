@@ -1,4 +1,7 @@
-"""Parses refunds, and charges with their refunds, into facts."""
+"""Parses refunds, and charges that have refunds, into RefundsFacts.
+
+A RefundsFact has the known refunds of one charge.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -28,7 +31,7 @@ https://docs.stripe.com/api/refunds/object#refund_object-status
 def charge_refunded(
     charge: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
 ) -> Fact | Ignored:
-    """Parse a charge that has refunds into a RefundsFact.
+    """Parse a charge that has refunds into a RefundsFact (its refunds).
 
     Returns Ignored if it is another deployment's or has no payment intent. A
     charge has its payment intent's metadata, but a seller can edit it. So a
@@ -72,10 +75,10 @@ def _listed_refunds(charge: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def refund_event(
     refund: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
 ) -> Fact | Ignored:
-    """Parse the refund in an event into a RefundsFact.
+    """Parse the refund in an event into a RefundsFact with only this one.
 
-    Returns Ignored if its status is unknown or if it names no payment.
-    ``origin`` has the event's id, type and time.
+    Returns Ignored if its status is unknown, or if it names neither a payment
+    intent nor a charge. ``origin`` has the event's id, type and time.
     """
     del ours
     standing, failed = refunds_by_id([refund])
@@ -113,11 +116,12 @@ def refunds_by_id(
 
 
 def _proof(claims: Mapping[str, Any] | Ignored) -> dict[str, Any]:
-    """Return the fields of a RefundsFact that show whose charge it is.
+    """Return the fields of a RefundsFact that say whose the charge is.
 
-    They are payment_id, user_id and ``needs_record`` from our metadata.
-    Without our metadata they are ``{"needs_record": True}``: the charge is
-    ours only if we have a record of its payment.
+    ``claims`` is our metadata on the charge, or Ignored without it. From the
+    metadata, the fields are payment_id, user_id and ``needs_record``. Without
+    it, they are ``{"needs_record": True}``: the charge is ours only if we have
+    a record of its payment.
     """
     if isinstance(claims, Ignored):
         return {"needs_record": True}

@@ -1,4 +1,7 @@
-"""Parses Checkout Sessions into facts, from events and from the API."""
+"""Parses Checkout Sessions, from events and from Stripe's API.
+
+The result is a SessionFact: what happened to a purchase.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -23,10 +26,12 @@ def session_fact(
     origin: Mapping[str, Any],
     ours: Ours,
 ) -> SessionFact | Ignored:
-    """Parse a Checkout Session from an event or from Stripe's API.
+    """Parse a Checkout Session into a SessionFact: how a purchase went.
 
-    ``kind`` says what happened to it, and ``origin`` has the fact's id, type
-    and time. Returns Ignored if the session is not ours or cannot be read.
+    The session is from an event or from Stripe's API. ``kind`` says what
+    happened, for example ``paid``. ``origin`` has the id, type and time for
+    the SessionFact. Returns Ignored if the session is not of this deployment
+    (``ours``) or cannot be read.
     """
     if session.get("mode") != "payment":
         return Ignored("not_ours")
@@ -55,8 +60,9 @@ def session_event(
 ) -> Fact | Ignored:
     """Parse the Checkout Session in an event into a SessionFact.
 
-    Returns Ignored if it is not ours or cannot be read. ``origin`` has the
-    event's id, type and time.
+    A SessionFact says what happened to a purchase. Returns Ignored if the
+    session is not of this deployment (``ours``) or cannot be read. ``origin``
+    has the event's id, type and time.
     """
     kind = SESSION_EVENTS[origin["type"]]
     status = session.get("payment_status")

@@ -57,10 +57,10 @@ def verified_event(
 
 
 def _is_signed(text: str, header: str, secrets: Secrets, now: int) -> bool:
-    """Return whether one of our signing secrets has signed the body.
+    """Return whether one of our signing secrets has signed the body, ``text``.
 
-    If none of the known secrets fits, they are read again, because the
-    secret may have been rolled:
+    If none of the known secrets fits, they are read again, because the secret
+    may have been rolled:
     https://docs.stripe.com/webhooks#roll-endpoint-secrets
     """
     if _matches(text, header, secrets(False)):  # noqa: FBT003 - the protocol is positional
@@ -120,10 +120,11 @@ def _is_signed_with(secret: str, text: str, header: str) -> bool:
 
 
 def _may_be_new(header: str, now: int) -> bool:
-    """Return whether a secret that we have not read yet may have signed.
+    """Return whether to read the signing secrets again after none has matched.
 
-    The header must have a signature of the right length and a timestamp
-    close to now. Otherwise the signing secrets are not read again.
+    It is worth it only if the header has a signature of the right length and a
+    timestamp close to ``now``. Then a secret that was rolled since the last
+    reading may have signed.
     """
     parts = [part.partition("=") for part in header.split(",")]
     digests = [
@@ -146,7 +147,10 @@ def _is_time(value: str) -> bool:
 
 
 def _timestamp(header: str) -> int:
-    """Return the ``t`` of a header that has been verified."""
+    """Return the time ``t`` in a Stripe-Signature header, in epoch seconds.
+
+    The header's signature must have been verified before.
+    """
     return int(
         next(part[2:] for part in header.split(",") if part.startswith("t="))
     )

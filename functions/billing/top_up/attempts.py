@@ -26,10 +26,12 @@ from billing.top_up.obstacles import is_called_off, obstacle
 def begin(
     job: Job, agreement: Agreement, payment: Payment | None
 ) -> Agreement | None:
-    """Store the next attempt of a charge, then send its request to Stripe.
+    """Store a new attempt of the open charge, then send its request to Stripe.
 
-    Returns the agreement, or None if another step may follow at once. The
-    charge is closed if it is no longer wanted or cannot be made.
+    Nothing is sent if the charge is no longer wanted or cannot be made: then
+    it is closed. ``payment`` is the charge's row among the payments; without
+    it (None) the charge cannot be made. Returns the agreement, or None if the
+    caller must read it again and take another step.
     """
     charge, books = agreement.charge, job.books
     assert charge is not None  # noqa: S101 - the caller's own branch
@@ -62,10 +64,12 @@ def ask_again(
     payment: Payment | None,
     ask: Callable[[Payment, Charge, int], Word],
 ) -> Agreement | None:
-    """Put the charge off, then ask Stripe with ``ask``, and record the answer.
+    """Ask Stripe about the charge with ``ask``, and record the answer.
 
-    A concurrent process leaves a charge alone that is put off. Returns the
-    agreement, or None if another step may follow at once.
+    ``ask`` sends the request again or only asks for the outcome. The time of
+    the charge's next step is moved first, so that no concurrent process asks
+    too. Without the charge's ``payment`` row (None), the charge is closed
+    instead. Returns the agreement after that.
     """
     charge, now = agreement.charge, epoch(job.books.clock())
     assert charge is not None  # noqa: S101 - the caller's own branch
@@ -78,11 +82,12 @@ def ask_again(
 
 
 def _record(job: Job, asked: Agreement, word: Word) -> Agreement | None:
-    """Settle what Stripe says of a charge, then write its new state.
+    """Write Stripe's answer to the payment, then to the charge's state.
 
-    ``word`` is what Stripe says, and ``asked`` the agreement with the attempt
-    that it is about. Returns the agreement. The payment is settled first: if
-    the process crashes in between, the next run finds it settled.
+    ``word`` is the answer, and ``asked`` the agreement as it was when Stripe
+    was asked. Returns the agreement after that. If its charge was closed or
+    got a new attempt meanwhile, its state stays. If the process crashes in
+    between, the next run finds what is written to the payment.
     """
     books, before = job.books, asked.charge
     assert before is not None  # noqa: S101 - the caller's own branch

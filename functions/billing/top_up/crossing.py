@@ -17,12 +17,15 @@ from billing.top_up.telling import told_by
 
 
 class AutomaticCharges:
-    """The automatic top-ups of a deployment that offers them."""
+    """Opens customers' automatic charges when too few units are left.
+
+    It is for a deployment that offers automatic top-ups. Others use NoTopUps.
+    """
 
     is_on = True
 
     def __init__(self, queue_url: str) -> None:
-        """``queue_url`` is the queue that asks for a charge at once."""
+        """``queue_url`` is the SQS queue to which ``hurry`` sends."""
         self._queue_url = queue_url
 
     def open(self, store: Store, user_id: str, now: datetime) -> Opened:
@@ -42,8 +45,9 @@ class AutomaticCharges:
         return Opened(writes, tuple(told_by(seen, opened.after)))
 
     def hurry(self, user_id: str) -> None:
-        """Send a message that asks for the charge now. It is sent once.
+        """Send an SQS message that asks to run the customer's charge now.
 
-        If the message is lost, the next sweep finds the charge.
+        It is sent once, and a failure raises nothing. If the message is lost,
+        a job that runs each minute (the sweep) finds the charge.
         """
         messages.hurry(self._queue_url, user_id)

@@ -14,11 +14,11 @@ request was refused.
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a run of one account's automatic charge needs.
+    """Holds the clients and callbacks that run automatic charges.
 
-    ``find_lost(user_id, customer)`` settles charges that were made before but
-    are missing in our records after a restore. It returns whether it found
-    any.
+    ``asker`` makes the calls to Stripe. ``find_lost(user_id, customer)``
+    settles charges that Stripe has made but that our tables lack after a
+    restore. It returns whether it found any.
     """
 
     books: Books

@@ -40,8 +40,9 @@ def hurry(queue_url: str, user_id: str) -> bool:
 
 
 def user_in(body: str) -> str:
-    """Return the user id in a message that ``hurry`` sent.
+    """Return the user id in the body of a message that asks for a charge.
 
-    Raises ValueError, KeyError or TypeError for any other message.
+    ``hurry`` sends such messages. Raises ValueError, KeyError or TypeError for
+    any other message.
     """
     return str(json.loads(body)["user_id"])

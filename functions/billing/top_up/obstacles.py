@@ -37,9 +37,9 @@ def obstacle(agreement: Agreement, now: int) -> Reason | Literal[""]:
 
 
 def is_needless(books: Books, agreement: Agreement) -> bool:
-    """Return whether the account again has ``when_below`` units.
+    """Return whether no charge is needed, because there are enough units.
 
-    A charge is then not needed.
+    That is the agreed ``when_below`` or more. Units of expired holds count.
     """
     return (
         debits.read(books, agreement.user_id).remaining >= agreement.when_below

@@ -41,12 +41,13 @@ class Opening:
 
 
 def opening(agreement: Agreement, plan: Plan | None, now: datetime) -> Opening:
-    """Return the writes for an account that is below ``when_below``.
+    """Decide whether to open a charge, and return the writes, as an Opening.
 
-    That is the threshold in the customer's agreement. ``plan`` is the plan for
-    sale with the agreed plan's id, or None. DynamoDB refuses the writes if the
-    agreement has changed since it was read: then decide again with the new
-    agreement.
+    The account is below ``when_below``, the threshold in the customer's
+    agreement. No charge is opened if top-ups are off or paused, if one is
+    open, if the plan is not sold as agreed, or if the month's limit is
+    reached. ``plan`` is the plan for sale with the agreed plan's id, or None.
+    DynamoDB refuses the writes if the agreement has changed since it was read.
     """
     if not agreement.charges or agreement.charge:
         return _at_rest(agreement)
@@ -67,11 +68,11 @@ def opening(agreement: Agreement, plan: Plan | None, now: datetime) -> Opening:
 
 
 def _below_the_cap(agreement: Agreement, used: int) -> tuple[Must, ...]:
-    """Return the condition that the month's limit is not reached.
+    """Return the condition that the month's limit of charges is not reached.
 
-    The limit is the agreed number of charges in a month, and ``used`` how many
-    were opened. The condition on the agreement's version ensures it already;
-    this one states it too.
+    ``used`` is how many charges were opened in the month. If it is 0, the
+    result is empty. The write also requires that the agreement is unchanged,
+    which ensures the same.
     """
     if not used:
         return ()
@@ -98,10 +99,11 @@ def _payment(agreement: Agreement, charge: Charge, now: datetime) -> Write:
 
 
 def _at_rest(agreement: Agreement) -> Opening:
-    """Return an opening without a charge.
+    """Return an Opening with no charge, because none may be opened.
 
-    If a charge is open already, the agreement stays as it is. Otherwise the
-    sweep no longer looks at the agreement's row.
+    An Opening has the writes to make. If a charge is open already, there are
+    none. Otherwise top-ups are off or paused: then the job of each minute (the
+    sweep) no longer looks at the agreement.
     """
     if agreement.charge or not agreement.due:
         return Opening(agreement, None, ())
@@ -110,21 +112,21 @@ def _at_rest(agreement: Agreement) -> Opening:
 
 
 def _switched_off(agreement: Agreement, reason: Reason) -> Opening:
-    """Return an opening without a charge, with the agreement switched off.
+    """Return an Opening with no charge that switches automatic top-ups off.
 
-    The plan's price or units are no longer those that the customer agreed to.
-    ``reason`` says which.
+    An Opening has the writes to make. The plan is no longer sold as the
+    customer agreed: ``reason`` is ``plan_removed`` or ``price_changed``.
     """
     after = replace(paused(agreement, reason), due=0)
     return Opening(after, None, (change(agreement, after, exists("version")),))
 
 
 def _until_next_month(agreement: Agreement, now: datetime) -> Opening:
-    """Return an opening without a charge, to be looked at next month.
+    """Return an Opening with no charge, to be looked at again next month.
 
-    The month's limit of charges is reached. The sweep must look at the
-    agreement next month, because an account without units has no further debit
-    that could open a charge.
+    An Opening has the writes to make. The month's limit of charges is reached.
+    A job of each minute (the sweep) must look next month, because an account
+    without units has no further debit that could open a charge.
     """
     due = epoch(month_after(now))
     if agreement.due == due:

@@ -44,11 +44,13 @@ def run(job: Job, user_id: str) -> Agreement:
 
 
 def _advance(job: Job, agreement: Agreement) -> Agreement | None:
-    """Take the next step of a charge.
+    """Take the next step of an account's automatic charge.
 
-    Returns the agreement, or None if another step may follow at once. After
-    the customer has switched top-ups off, a request with unknown outcome is
-    not sent again: Stripe is only asked for the outcome.
+    If no charge is open, it opens one if the account needs it. Returns None if
+    the caller must read the agreement again and take another step, and the
+    agreement otherwise. After the customer has switched top-ups off, a request
+    with unknown outcome is not sent again: Stripe is only asked for the
+    outcome.
     """
     charge = agreement.charge
     if charge is None:
@@ -76,8 +78,9 @@ def _advance(job: Job, agreement: Agreement) -> Agreement | None:
 def _open_if_low(job: Job, agreement: Agreement) -> Agreement | None:
     """Open a charge if the account is below the agreed ``when_below``.
 
-    Returns the agreement, or None if a charge was opened, so that its first
-    step follows at once.
+    Returns None if a charge was opened, so that the caller takes its first
+    step at once. Otherwise it returns the agreement. Its ``due`` says when to
+    look again; 0 is never.
     """
     books, now = job.books, job.books.clock()
     if epoch(now) < agreement.due:
@@ -96,11 +99,12 @@ def _open_if_low(job: Job, agreement: Agreement) -> Agreement | None:
 
 
 def _look_later(books: Books, agreement: Agreement) -> Agreement:
-    """Make the sweep look at the agreement again later, and return it.
+    """Store that the agreement must be looked at in a minute, and return it.
 
-    The account counts as above ``when_below`` only because expired holds count
-    as released. The stored balance is below already, so no debit will cross
-    the threshold and open a charge.
+    The stored balance is below the agreed threshold (``when_below``), but the
+    account has enough units if those of expired holds are counted. When these
+    are used, no debit opens a charge, because only a debit that crosses the
+    threshold does. So the sweep, which runs each minute, must look.
     """
     after = replace(agreement, due=epoch(books.clock()) + BETWEEN_SECONDS)
     books.store.commit(change(agreement, after))

@@ -32,7 +32,10 @@ def settings() -> Settings:
 
 @cache
 def deadline() -> Deadline:
-    """Return the deadline that all clients of a request share."""
+    """Return the Deadline, which limits the time of the current request.
+
+    All clients share this one object. They do not retry after it.
+    """
     return Deadline()
 
 
@@ -49,7 +52,10 @@ def connect() -> None:
 
 @cache
 def books() -> Books:
-    """Return the books: the store, the clock and the settings."""
+    """Return the clock, the settings and the client of our tables, as Books.
+
+    These Books have no queue for events from Stripe.
+    """
     ours = Ours(settings().livemode, StoredDeployment(store()))
     policy, telling = settings().reversal_policy, settings().telling
     return Books(
@@ -58,9 +64,10 @@ def books() -> Books:
 
 
 def top_ups(settings: Settings) -> TopUps:
-    """Return what opens automatic charges.
+    """Return the object that opens automatic charges when units are taken.
 
-    It is NoTopUps if this deployment does not offer automatic top-ups.
+    It is NoTopUps, which does nothing, if this deployment does not offer
+    automatic top-ups.
     """
     if not settings.auto_top_up:
         return NoTopUps()
@@ -73,9 +80,10 @@ def top_ups(settings: Settings) -> TopUps:
 def in_init(make: Callable[[], object]) -> None:
     """Call ``make`` now, while Lambda starts the process.
 
-    It is not called if its result could not be kept, because the process
-    starts from a snapshot. During the start there is a whole processor; a
-    request has a seventh of one.
+    ``make`` creates a client. Now is a good time, because a starting process
+    has a whole processor, and a request a seventh of one. Nothing is called if
+    the process starts from a snapshot: the client would keep the snapshot's
+    credentials, so it is created at its first use.
     """
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in STARTS_WHOLE:
         make()

@@ -32,7 +32,10 @@ USER_AGENT: Final = "Topup-Events/1"
 
 @cache
 def books() -> Books:
-    """Return the Books with a deadline that fits a batch of deliveries."""
+    """Return the clients and settings (Books) to send events to the seller.
+
+    Their deadline is BATCH_SECONDS, which fits a batch of deliveries.
+    """
     store = Store(settings().tables, Deadline(BATCH_SECONDS))
     return replace(container.books(), store=store)
 

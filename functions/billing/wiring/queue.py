@@ -13,8 +13,9 @@ from billing.wiring.container import books, settings
 
 @cache
 def receiving_books() -> Books:
-    """Return Books with a queue.
+    """Return the clients and settings (Books) to work on events from Stripe.
 
-    The queue keeps the events that cannot be settled yet.
+    These have a queue. It keeps each event that cannot be written to our
+    tables yet.
     """
     return replace(books(), outbox=Queue(settings().parked_queue_url))

@@ -65,9 +65,10 @@ class TokenBucket:
 
 
 class Reader:
-    """A client of Secrets Manager that caches secrets.
+    """Reads secrets from Secrets Manager, and keeps them in memory.
 
-    The cache of powertools imports boto3, which takes a twelfth of the webhook's cold start.
+    It replaces the cache of powertools, which imports boto3: that takes a
+    twelfth of the webhook's cold start.
     """
 
     def __init__(self) -> None:
@@ -160,9 +161,10 @@ def stripe_key(fresh: bool) -> str:  # noqa: FBT001 - the client's own protocol
 
 
 def _forget(name: str, why: str) -> SettingsError:
-    """Remove an unusable secret from the cache, and return the error.
+    """Remove a secret from the cache, and return a SettingsError to raise.
 
-    So the next request works once an operator has fixed it.
+    ``why`` is the error's text. The secret is unusable. Once an operator has
+    repaired it, the next request reads it again.
     """
     _provider().store.pop(name, None)
     return SettingsError(why)

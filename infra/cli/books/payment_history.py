@@ -23,9 +23,10 @@ ENTRIES: Final = ("reversal", "adjusted")
 
 
 def history(books: Books, payment: Payment, intent: str) -> dict[str, Any]:
-    """Return what the books have on a payment: events, ledger entries, parked and dropped events.
+    """Return what the books have on a payment: its row, its events and ledger entries.
 
-    ``intent`` is the payment intent's id at Stripe.
+    That includes its parked events (stored until they can be settled), and those that an operator
+    dropped for good. ``intent`` is the payment intent's id at Stripe.
     """
     books.store.deadline.begin()
     marks = sorted(
@@ -59,7 +60,12 @@ def history(books: Books, payment: Payment, intent: str) -> dict[str, Any]:
 
 
 def at_stripe(books: Books, gateway: Gateway, payment: Payment) -> dict[str, Any]:
-    """Return the payment's state at Stripe, and a sentence for each difference in the books."""
+    """Return what Stripe has on a payment, and how the books differ from that.
+
+    The dict has the session, the payment intent, refunds, disputes, and ``differences``: a
+    sentence for each. If the payment was never at Stripe or Stripe does not know it, the dict has
+    only ``session`` (None) and ``differences``.
+    """
     books.store.deadline.begin()
     if not payment.funding_id:
         return {"session": None, "differences": []}

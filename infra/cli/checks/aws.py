@@ -95,9 +95,11 @@ def _rule(patient: Patient, logical: str, name: str) -> dict[str, str]:
 
 
 def reserve(patient: Patient) -> Iterator[Finding]:
-    """Check the concurrency reserved for the webhook, so that other calls cannot delay deliveries.
+    """Check that Lambda reserves concurrency for the webhook.
 
-    The default is no reserve, because a new account has ten concurrent executions in all.
+    Without a reserve, a burst of other calls can delay Stripe's deliveries. That is only a note,
+    and only in live mode: no reserve is the default, because a new AWS account has ten concurrent
+    executions in all.
     """
     name = patient.target.resources["WebhookFunction"].physical_id
     answer = patient.target.client("lambda").get_function_concurrency(FunctionName=name)

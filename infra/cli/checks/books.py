@@ -51,7 +51,11 @@ def parked(patient: Patient) -> Iterator[Finding]:
 
 
 def reconciliation(patient: Patient) -> Iterator[Finding]:
-    """Check that a reconciliation has finished recently."""
+    """Check that Stripe and the books were compared in the last three hours.
+
+    The comparison is called reconciliation and runs each hour. In a stack younger than three hours
+    it may still be missing.
+    """
     last = patient.books.store.get("events", LAST)
     repair = "read the log of ReconcileFunction, and run `topup reconcile --since 7d`"
     if last is None:

@@ -8,7 +8,10 @@ from infra.cli.stripe.probe_delivery import probe_delivery
 
 
 def check_delivery(patient: Patient, url: str, secret: str, which: str) -> Finding:
-    """Deliver one signed event that has no effect, and return the finding."""
+    """Deliver one event signed with ``secret`` to ``url``, and return the finding.
+
+    The event has no effect. The finding names the secret as ``which`` (``secret 1 of 2``).
+    """
     now = epoch(patient.books.clock())
     livemode = patient.target.settings.livemode
     return probe_delivery(url, secret, which, livemode=livemode, now=now)

@@ -29,10 +29,10 @@ def endpoints(patient: Patient) -> Iterator[Finding]:
 
 
 def _relevant(patient: Patient, ours: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Return the endpoints whose settings are right, or all of ``ours`` if none is right.
+    """Return the endpoints that pass every check, or all of ``ours`` if none does.
 
-    Other endpoints beside a right one need no report. They are older ones that it replaced,
-    disabled or still delivering their last events.
+    ``ours`` are the webhook endpoints at Stripe that have an address of the stack. If one passes,
+    those that do not are not reported: they are older ones that it has replaced.
     """
     return [row for row in ours if _fits(patient, row)] or ours
 

@@ -26,7 +26,11 @@ RIGHTS: Final = "stripe key's rights"
 
 
 def prices(patient: Patient) -> Iterator[Finding]:
-    """Check that Stripe can charge every price in this working copy's catalogue."""
+    """Check that Stripe can charge the price of every plan in plans.json.
+
+    It reads the file of this working copy, and asks neither Stripe nor the stack. An invalid file
+    is a fault too.
+    """
     del patient
     try:
         plans = catalogue()

@@ -98,7 +98,11 @@ def signing_secret(patient: Patient) -> Iterator[Finding]:
 
 
 def deliveries(patient: Patient) -> Iterator[Finding]:
-    """Check that no event has waited too long for its delivery since the stack was made."""
+    """Check that Stripe has no event for the webhook that is overdue.
+
+    These are events of the last three days, and not older than the stack, that Stripe has not
+    delivered for ten minutes or more.
+    """
     now = epoch(patient.books.clock())
     since = max(now - PENDING_SECONDS_MAX, patient.target.made_epoch)
     pending = patient.account.undelivered(since, SUBSCRIBED)

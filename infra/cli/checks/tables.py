@@ -15,7 +15,12 @@ PITR: Final = "PointInTimeRecoveryEnabled=true"
 
 
 def tables(patient: Patient) -> Iterator[Finding]:
-    """Check that tables can be restored, outlive the stack, and expire only the rows that may."""
+    """Check each table's backup, its protection from deletion, and which rows expire.
+
+    Point-in-time recovery must be on, and the table must stay if the stack is deleted. Only rows
+    that have ended, for example delivered events, may expire by time to live. A restored table
+    must have the settings of the one that it replaces.
+    """
     policies = _deletion_policies(patient)
     for logical, name in patient.target.tables().items():
         faults = [

@@ -139,9 +139,11 @@ def _endpoints(key: str, target: TargetStack) -> list[Any]:
 
 
 def _carry_out(target: TargetStack, key: str, todo: Plan, wanted: Wanted, kept: Kept) -> list[str]:
-    """Store the key, and carry out the plan.
+    """Store the Stripe key, then make the planned changes to the webhook endpoints.
 
-    Returns a sentence for each replaced endpoint that stays enabled for its pending events.
+    ``todo`` is the plan, ``wanted`` the right settings of the stack's endpoint, and ``kept`` its
+    stored signing secrets. Returns a sentence for each replaced endpoint that stays enabled for
+    its pending events. Raises OperatorError if Stripe refuses or cannot be reached.
     """
     manager, settings = target.client("secretsmanager"), target.settings
     if moved := todo.change.get("url"):
@@ -179,9 +181,10 @@ def _client(key: str, api_base: str) -> stripe.StripeClient:
 
 
 def _check_address(target: TargetStack, url: str, kept: Kept) -> None:
-    """Raise OperatorError unless a signed event is accepted at ``url``.
+    """Raise OperatorError unless ``url`` accepts an event signed with a stored secret.
 
-    An endpoint is moved in one step, so the new address must work before that.
+    ``kept`` has the stored signing secrets of the webhook. The endpoint at Stripe is to be moved
+    to ``url``, and from then on gets all events there, so this is checked before.
     """
     tried = [
         probe_delivery(url, secret, f"{url} is tried", livemode=target.settings.livemode)
@@ -195,9 +198,10 @@ def _check_address(target: TargetStack, url: str, kept: Kept) -> None:
 
 
 def _show(operator: Operator, answer: dict[str, Any], webhook_url: str) -> int:
-    """Show what was done, and return the exit code.
+    """Show what ``topup connect`` did or would do, and return the exit code.
 
-    Unless it was a dry run or the operator said no, the doctor runs and its report is shown too.
+    Then the checks of ``topup doctor`` run, are shown, and decide the exit code. They do not run if
+    changes were only planned, in a dry run, or refused by the operator.
     """
     steps = [f"- {step}" for step in answer["steps"]]
     if answer["status"] in ("would_change", "not_connected"):

@@ -94,7 +94,10 @@ def exit_code(findings: list[Finding]) -> int:
 
 
 def examine(patient: Patient, name: str, check: Check) -> list[Finding]:
-    """Run one check. If it cannot read something, it returns a finding that says so."""
+    """Run one check of the stack ``patient``, and return its findings.
+
+    If it cannot read something, the last finding is ``unknown`` and says so.
+    """
     patient.books.store.deadline.begin()
     found: list[Finding] = []
     try:
@@ -108,7 +111,7 @@ def examine(patient: Patient, name: str, check: Check) -> list[Finding]:
 def report(
     target: TargetStack, findings: list[Finding]
 ) -> tuple[dict[str, Any], list[RenderableType]]:
-    """Return the report as data, and as tables for the terminal."""
+    """Return what the checks found, as data for --json and as tables for the terminal."""
     wrong = [finding for finding in findings if finding.level in ("wrong", "unknown")]
     answer = {
         "stack": target.stack_name,

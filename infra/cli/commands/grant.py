@@ -52,9 +52,11 @@ def register(app: typer.Typer) -> None:
 
 
 def _run(operator: Operator, given: Grant, verb: str, *, dry_run: bool, yes: bool) -> Any:
-    """Check the grant, ask the operator, and book it. Returns the answer to show.
+    """Give or take a grant's units, after asking the operator, and return the answer to show.
 
-    ``verb`` says what would be done. With ``dry_run`` nothing is asked and nothing is booked.
+    ``verb`` is the start of the question. If the operator says no, nothing is changed, and the
+    answer's status is ``not_granted``. With ``dry_run`` nothing is asked or changed, and the answer
+    says what would be done. Raises GrantError if the grant is refused.
     """
     given.check(operator.books.clock())
     operator.books.store.deadline.begin()
@@ -77,9 +79,10 @@ def _run(operator: Operator, given: Grant, verb: str, *, dry_run: bool, yes: boo
 
 
 def _book(books: Books, grant: Grant) -> dict[str, Any]:
-    """Book the grant within one deadline, and return the result.
+    """Give or take the grant's units, and return the answer to show.
 
-    Raises OperatorError if the outcome is unknown.
+    Raises OperatorError if DynamoDB did not answer in time, so that the outcome is unknown, and
+    GrantError if the grant is refused.
     """
     books.store.deadline.begin()
     try:
@@ -92,7 +95,11 @@ def _book(books: Books, grant: Grant) -> dict[str, Any]:
 
 
 def _for_the_operator(error: GrantError) -> OperatorError:
-    """Return the OperatorError for a grant's error. The error's kind decides the exit code."""
+    """Return the OperatorError to raise for a grant (of units) that cannot be booked.
+
+    The exit code depends on the kind of ``error``: an invalid grant, too few units to take back, or
+    an id that belongs to another grant.
+    """
     message, remedy = str(error), error.remedy
     match error.kind:
         case "invalid":

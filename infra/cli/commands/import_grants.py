@@ -31,9 +31,10 @@ SkipBad = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """The content of a file.
+    """The lines of a file to import, by line number.
 
-    ``grants`` has the good lines by line number, and ``faults`` has what is wrong with the others.
+    ``grants`` has the good ones: each gives units to one customer (a grant). ``faults`` has a
+    sentence for each bad line that says what is wrong.
     """
 
     grants: Mapping[int, Grant]
@@ -118,7 +119,10 @@ def _of_jsonl(text: str) -> Iterator[tuple[int, Any]]:
 
 
 def _grant(row: Any, reason: str) -> Grant:
-    """Return the grant of one parsed line. Raises BillingError or GrantError for a bad line."""
+    """Return the grant (units for one customer) in a parsed line.
+
+    Raises BillingError for a bad line.
+    """
     members = set(row) if isinstance(row, Mapping) else set()
     if not {"user", "units", "id"} <= members <= set(COLUMNS):
         detail = f"it must have exactly: {', '.join(COLUMNS)}"
@@ -134,9 +138,9 @@ def _grant(row: Any, reason: str) -> Grant:
 
 
 def _check(operator: Operator, found: Lines, *, skip_bad: bool) -> Lines:
-    """Return the lines, with each grant that cannot be booked moved to the faults.
+    """Return the lines, with grants that cannot be booked among the bad ones.
 
-    Raises OperatorError that names the bad lines, unless ``skip_bad`` leaves them out.
+    Nothing is booked. Raises OperatorError that names the bad lines, unless ``skip_bad`` is true.
     """
     grants, faults = dict(found.grants), dict(found.faults)
     with operator.output.progress("checking", len(grants)) as bar:
@@ -179,9 +183,9 @@ def _question(sums: Mapping[str, Any]) -> str:
 
 
 def _book_all(operator: Operator, found: Lines) -> dict[str, int]:
-    """Book the grant of every line, each within its own deadline.
+    """Give every line's units, and return how many grants were booked now, and how many before.
 
-    Returns how many grants were booked now, and how many had been booked before.
+    Raises OperatorError at the first line that fails. Each line has a few seconds of its own.
     """
     done = {"granted": 0, "already": 0}
     with operator.output.progress("importing", len(found.grants)) as bar:

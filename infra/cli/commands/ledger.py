@@ -1,4 +1,7 @@
-"""``topup ledger``: verifies that the books balance, and exports the ledger."""
+"""``topup ledger``: verifies that the books balance, and exports the ledger.
+
+They balance if each customer's payments, ledger entries and balance agree.
+"""
 
 from pathlib import Path
 from typing import Annotated, Final
@@ -108,10 +111,11 @@ def _verify(operator: Operator, segments: int) -> Verdict:
 def _repair(
     operator: Operator, users: list[str], *, dry_run: bool, yes: bool
 ) -> list[dict[str, str]]:
-    """Repair one account after the other, and return the repairs as sentences.
+    """Repair these customers' accounts, and return a row for each change.
 
-    With ``dry_run`` nothing is changed, and the sentences say what would be done. The list is empty
-    if the operator says no.
+    Payments are repaired from Stripe, ledger entries from payments, and balances from the ledger.
+    With ``dry_run`` nothing is changed, and the rows say what would be done. The list is empty if
+    the operator says no.
     """
     if not dry_run and not operator.output.ask(f"repair {len(users)} accounts?", yes=yes):
         return []

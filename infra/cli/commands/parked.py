@@ -1,4 +1,8 @@
-"""``topup parked``: lists parked events, retries them, or drops them with a reason."""
+"""``topup parked``: lists parked events, retries them, or drops them with a reason.
+
+An event of Stripe's is parked (stored for later) if it cannot be settled, for example because its
+payment is unknown.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Final
@@ -36,9 +40,9 @@ Dropped = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command ``parked`` and its subcommands.
+    """Add the command ``parked`` and its subcommands to the application.
 
-    Without a subcommand ``topup parked`` lists the parked events.
+    Without a subcommand ``topup parked`` lists the parked events, which could not be settled yet.
     """
     group = typer.Typer(
         help="Parked events, which could not be settled. Without a command it lists them.",

@@ -84,7 +84,10 @@ def show_payment(
 
 
 def _row(payment: Item) -> list[object]:
-    """Return one row of the list. ``paid`` is a decimal string, "" for an unpaid payment."""
+    """Return the cells of one payment in the table of payments, in the order of COLUMNS.
+
+    The cell ``paid`` is a decimal string, "" for an unpaid payment.
+    """
     paid_minor = payment["paid_minor"]
     paid = "" if paid_minor is None else decimal_string(paid_minor, payment["currency"])
     bought = [payment[name] for name in ("payment_id", "user_id", "plan", "amount")]

@@ -1,4 +1,7 @@
-"""``topup reconcile``: compares Stripe with the books, and repairs the differences."""
+"""``topup reconcile``: compares Stripe with the books, and repairs the differences.
+
+The books are the stack's tables, with payments, balances and the ledger.
+"""
 
 import re
 from typing import Annotated, Final
@@ -54,9 +57,10 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(operator: Operator, start: int, bar: Bar, *, repair: bool) -> Report:
-    """Reconcile everything since ``start`` (in Unix seconds), and return the report.
+    """Compare Stripe with our tables since ``start`` (in Unix seconds), and return the report.
 
-    The cursor of the scheduled runs does not change.
+    With ``repair`` what the tables lack is settled. The scheduled reconciliation is not affected:
+    it continues where it stopped.
     """
     seen = 0
 
@@ -70,7 +74,10 @@ def compare(operator: Operator, start: int, bar: Bar, *, repair: bool) -> Report
 
 
 def duration(text: str) -> int:
-    """Return the seconds in a duration, for example ``30m``, ``24h`` or ``7d``."""
+    """Return the seconds in a duration, for example ``30m``, ``24h`` or ``7d``.
+
+    Raises OperatorError for another text, for 0, and for more than ten years.
+    """
     match = re.fullmatch(r"(\d{1,5})([mhd])", text)
     seconds = int(match[1]) * SECONDS[match[2]] if match else 0
     if not 0 < seconds <= DAYS_MAX * SECONDS["d"]:

@@ -1,4 +1,7 @@
-"""``topup replay``: settles an event that was lost or refused, as the webhook would."""
+"""``topup replay``: settles an event that was lost or refused, as the webhook would.
+
+To settle an event of Stripe's is to book what it says, for example a payment's units.
+"""
 
 import json
 from collections.abc import Iterator, Mapping

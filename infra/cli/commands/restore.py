@@ -93,9 +93,11 @@ def planned(
 
 
 def keep_deployment(old: TargetStack, new: TargetStack) -> None:
-    """Copy the deployment's id to tables that were restored to a time before the id was created.
+    """Copy the deployment's id to restored tables that do not have it.
 
-    Without the id the deployment would ignore its own sessions.
+    They lack it if they were restored to a time before it was created. The id is in the metadata of
+    our Checkout Sessions, and events with another id are ignored. Raises OperatorError if the
+    restored tables have another id.
     """
     books = old.books()
     books.store.deadline.begin()

@@ -99,7 +99,10 @@ def _switch(
 
 
 def check_ready(new: TargetStack) -> None:
-    """Raise OperatorError unless every table exists and is complete."""
+    """Raise OperatorError unless every table of ``new`` exists, with all settings and indexes.
+
+    They must be those of the stack's own tables.
+    """
     client, own, is_aws = new.client("dynamodb"), new.own_tables(), new.endpoint is None
     now = utc_now()
     lacking = {
@@ -188,10 +191,10 @@ def _show(
 
 
 def _days(old: TargetStack, new: TargetStack) -> int:
-    """Return how many days back to reconcile.
+    """Return how many days back the operator should reconcile after the switch.
 
-    That is to at least a day before the earliest time to which the old or the new tables were
-    restored.
+    They begin at least a day before the time to which the old or the new tables were restored,
+    whichever is earlier.
     """
     now = epoch(utc_now())
     times = [moment(_written(target.suffix), utc_now()) for target in (old, new) if target.suffix]
@@ -200,9 +203,9 @@ def _days(old: TargetStack, new: TargetStack) -> int:
 
 
 def _written(suffix_: str) -> str:
-    """Return the time in the suffix of a restored table's name.
+    """Return the time in the suffix of restored tables' names, as ``2026-11-29T12:00:00Z``.
 
-    The result is ``original`` for "", the suffix of the stack's own tables.
+    The suffix "", of the stack's own tables, gives ``original``.
     """
     match = re.fullmatch(r"-at-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", suffix_)
     return "{}-{}-{}T{}:{}:{}Z".format(*match.groups()) if match else ORIGINAL

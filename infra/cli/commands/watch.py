@@ -84,10 +84,10 @@ def register(app: typer.Typer) -> None:
 
 
 def read_minutes(target: TargetStack, seen: Minutes, minutes: int, now_ms: int) -> Minutes:
-    """Return the metrics' counts of the last minutes, by epoch minute.
+    """Return the metrics' counts in each of the last ``minutes``, by epoch minute.
 
-    ``seen`` is the last result of this function. Its final minutes are kept, and later minutes are
-    read again.
+    ``seen`` is the previous result, {} at first. Its old minutes are copied. The last two are read
+    again, because log lines can arrive late.
     """
     this_minute = now_ms // MINUTE_MS
     first = this_minute - minutes + 1
@@ -122,7 +122,7 @@ def figures(message: str) -> dict[str, int]:
 
 
 def answer(seen: Minutes) -> dict[str, Any]:
-    """Return the minutes as plain data, oldest first."""
+    """Return each minute's counts as data for --json, the oldest minute first."""
     rows = [
         {"minute": _clock(minute), **{name: seen[minute][name] for name in COUNTED}}
         for minute in sorted(seen)

@@ -74,7 +74,11 @@ class Restoration:
         return True
 
     def start(self) -> None:
-        """Start the restore, unless it is started already."""
+        """Ask DynamoDB to restore ``source`` into ``target``, unless ``target`` exists already.
+
+        It does not wait for the result. Raises OperatorError if ``target`` exists and is not a
+        restore of ``source``.
+        """
         if self.is_started():
             return
         try:

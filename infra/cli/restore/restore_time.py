@@ -31,9 +31,10 @@ class Window:
 
     @classmethod
     def of(cls, descriptions: Iterable[Any]) -> "Window":
-        """Return the period to which all of several tables can be restored.
+        """Return the period to which every one of several tables can be restored.
 
-        ``descriptions`` are the tables' ``PointInTimeRecoveryDescription``.
+        ``descriptions`` are the tables' ``PointInTimeRecoveryDescription``. If there is no such
+        period, the result begins after it ends.
         """
         rows = list(descriptions)
         earliest = max(row["EarliestRestorableDateTime"] for row in rows)
@@ -68,7 +69,7 @@ def written(at: datetime) -> str:
 
 
 def suffix(at: datetime) -> str:
-    """Return the suffix for the names of tables that are restored to that second."""
+    """Return the end of the names of tables restored to ``at``: ``-at-20261129T120000Z``."""
     return SUFFIX.format(at.astimezone(UTC))
 
 

@@ -18,16 +18,16 @@ PREFIX: Final = "key#"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Revived:
-    """An API key that is valid in the new table, but not in the old one."""
+    """An API key that is valid in the tables to switch to, but not in those used before."""
 
     user_id: str
     key_id: str
 
 
 def revived(old: TargetStack, new: TargetStack) -> list[Revived]:
-    """Return the API keys that are valid in the new table only.
+    """Return the API keys that are valid in the tables of ``new``, but not in those of ``old``.
 
-    The list is empty if the old table no longer exists.
+    The list is empty if both are the same, or if the old table of keys no longer exists.
     """
     if old.suffix == new.suffix:
         return []

@@ -22,7 +22,7 @@ ON: Final = ("ENABLED", "ENABLING")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table's name and description."""
+    """A DynamoDB table: a client, its name, and the description that DynamoDB gave of it."""
 
     client: Any
     name: str
@@ -40,7 +40,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting of a table.
+    """Reads and writes one setting of any table, for example its tags.
 
     ``write`` gives a table the value that ``read`` returned for another.
     """

@@ -15,9 +15,10 @@ def same_url(one: str, other: str) -> bool:
 
 
 def addresses(outputs: Mapping[str, str], local_url: str) -> tuple[str, tuple[str, ...]]:
-    """Return the webhook's address for Stripe, and its other addresses.
+    """Return the webhook's URL to give to Stripe, and the webhook's further URLs.
 
-    ``local_url`` is the only address of a local stack, and "" in AWS.
+    They are in the stack's ``outputs``; without any the result is "" and (). A local stack has only
+    ``local_url``, which is "" in AWS.
     """
     own = [outputs[name] for name in OUTPUT_URLS if outputs.get(name)]
     if local_url:

@@ -119,10 +119,12 @@ def _is_ours(row: Mapping[str, Any], urls: set[str], wanted: Wanted, kept: Kept)
 
 
 def _change(row: Mapping[str, Any], urls: set[str], wanted: Wanted) -> dict[str, Any]:
-    """Return the parameters with which to update the endpoint ``row``, {} if it is right.
+    """Return what to change of the endpoint ``row`` at Stripe, {} if it is right.
 
-    A URL on the seller's own domain is kept. The URL of an earlier stack of this deployment no
-    longer answers, and is replaced.
+    The result is the parameters of an update. ``urls`` are this stack's addresses, and ``wanted``
+    has the right settings. An endpoint that leads to this stack keeps a URL on the seller's own
+    domain. One of an earlier stack of this deployment gets this stack's URL, because its own no
+    longer answers.
     """
     url = str(row["url"])
     leads_here = url.rstrip("/") in urls or row["metadata"].get(MARK) in wanted.marks

@@ -36,9 +36,9 @@ when the seller sets up Stripe's customer portal, and has no effect here.
 class Wanted:
     """The settings that the stack's webhook endpoint should have at Stripe.
 
-    ``url`` "" keeps the present address; a new endpoint gets the stack's own. ``other_urls`` are
-    further addresses of the function, the API's last. ``deployment`` is "" only in a dry run
-    before the deployment has an id.
+    ``own_url`` is the stack's address for Stripe, and ``other_urls`` are the webhook's other
+    addresses, the API's last. ``url`` is the address that the operator gave, "" for none.
+    ``deployment`` is this deployment's id, "" only in a dry run before it has one.
     """
 
     stack: str
@@ -49,7 +49,7 @@ class Wanted:
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """Return the addresses that an endpoint of this stack may have in its metadata (MARK).
+        """Return the stack's addresses. Its endpoint's metadata has one of them (MARK).
 
         A new endpoint gets the last one.
         """
@@ -70,8 +70,9 @@ class Wanted:
         return self.own_url
 
     def of_new(self) -> dict[str, Any]:
-        """Return the parameters of a new endpoint.
+        """Return the parameters with which to create an endpoint.
 
+        It subscribes to one harmless event type until its signing secret is stored.
         https://docs.stripe.com/api/webhook_endpoints/create
         """
         return {
@@ -81,9 +82,10 @@ class Wanted:
         }
 
     def of_kept(self, url: str) -> dict[str, Any]:
-        """Return the parameters of an endpoint that can be changed later.
+        """Return the settings for an endpoint that exists, as the parameters of an update.
 
-        ``url`` is the address to set. https://docs.stripe.com/api/webhook_endpoints/update
+        ``url`` is the address to set. The API version is not included, because Stripe cannot change
+        it. https://docs.stripe.com/api/webhook_endpoints/update
         """
         metadata = {"topup_stack": self.stack, MARK: self.marks[-1]}
         if self.url:

@@ -28,9 +28,10 @@ Clocks are compared in whole seconds, and the change may take effect with a dela
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Changes the endpoints of one account. ``keep`` stores the secrets that the functions read.
+    """Changes the webhook endpoints of one Stripe account.
 
-    Stripe's errors are not caught.
+    ``keep`` stores the JSON document of signing secrets, which the functions read. Stripe's errors
+    are not caught.
     """
 
     client: stripe.StripeClient
@@ -38,10 +39,11 @@ class Endpoints:
     keep: Callable[[str], None]
 
     def carry_out(self, todo: Plan, wanted: Wanted, kept: Kept) -> tuple[str, ...]:
-        """Carry out the plan.
+        """Make the planned changes at Stripe, and return the ids of endpoints to disable later.
 
-        Returns the replaced endpoints that stay enabled until they have delivered their pending
-        events.
+        Those are replaced endpoints that still have events to deliver. The result is () if there
+        are none. ``wanted`` has the settings of a new endpoint, and ``kept`` the signing secrets
+        stored so far.
         """
         since = todo.since
         if todo.make:
@@ -62,8 +64,8 @@ class Endpoints:
     def _change(self, name: str, changes: Mapping[str, Any]) -> int:
         """Change one endpoint at Stripe.
 
-        Returns the Unix second from which the endpoint gets every event, or 0 if its subscribed
-        event types were not changed.
+        If ``changes`` has its subscribed event types (``enabled_events``), returns the Unix second
+        from which Stripe surely sends it all of them, otherwise 0.
         """
         since, noted = 0, {}
         if "enabled_events" in changes:

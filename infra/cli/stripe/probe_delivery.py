@@ -13,9 +13,10 @@ WEBHOOK_SECONDS_MAX: Final = 30
 
 
 def probe_delivery(url: str, secret: str, which: str, *, livemode: bool, now: int = 0) -> Finding:
-    """Deliver an event signed with ``secret`` to ``url``, and return the finding.
+    """Deliver a test event, signed with ``secret``, to ``url``, and return what came of it.
 
-    ``which`` names the secret in the finding. ``now`` 0 is this machine's time.
+    The result is a Finding for ``topup doctor``, in which ``which`` names the secret. The event has
+    the given ``livemode`` and the time ``now`` (0 is this machine's time).
     """
     event = {
         "id": "evt_topup_doctor",

@@ -1,4 +1,7 @@
-"""Reads and writes the document with the signing secrets and their endpoints."""
+"""Parses and writes the JSON document of the webhook's signing secrets.
+
+The document also says, by a hash of the secret, to which endpoint at Stripe each secret belongs.
+"""
 
 import hashlib
 import json

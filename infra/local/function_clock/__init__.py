@@ -1,1 +1,1 @@
-"""Contains the module with which the embedded AWS moves its functions' clock for tests."""
+"""Lets tests move the clock of the Lambda functions in the embedded AWS: see sitecustomize.py."""

@@ -1,12 +1,13 @@
-"""Moves the functions' clock on the local stack, from outside of the artifact.
+"""Moves the clock of the Lambda functions on the local stack, without any change to their code.
 
 Python imports a module of this name at its start, from any folder of ``PYTHONPATH``. The embedded
 AWS is started with this folder there (ministack.py), and its functions inherit it. Nothing of this
 is under functions/ or in template.yaml, so no stack that is deployed has the code path.
 https://docs.python.org/3/library/site.html#module-sitecustomize
 
-Only ``billing.clock.utc_now`` moves: what decides about lots, holds, limits and windows. Deadlines,
-signatures, tokens, telemetry and tracing read Python's own clocks, and stay on real time.
+Only ``billing.clock.utc_now`` moves. It decides when units and holds expire, and when the day or
+month of a limit ends. Deadlines, signatures, tokens, telemetry and tracing read Python's own
+clocks, and stay on real time.
 """
 
 import os
@@ -27,7 +28,10 @@ MODULE: Final = "billing.clock"
 
 
 class _Finder(MetaPathFinder):
-    """Finds ``billing.clock`` as usual, and wraps its loader."""
+    """An import hook: makes ``billing.clock`` load with a clock that tests can move.
+
+    All other modules load as usual.
+    """
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -41,7 +45,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(Loader):
-    """Loads the module, and replaces its clock before anything else can import it."""
+    """Loads ``billing.clock``, and replaces its ``utc_now`` before another module imports it."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader

@@ -16,7 +16,11 @@ answer."""
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One route: its pattern, the module with its typed parameters, and its function."""
+    """One route of the API: its method and path, its parameters, and the function that answers it.
+
+    ``pattern`` matches the path, and ``params`` names the module of the stripe package that
+    declares the parameters.
+    """
 
     method: str
     path: str
@@ -26,9 +30,10 @@ class Endpoint:
 
 
 def route(line: str, typed: str, act: Act) -> Endpoint:
-    """Return the endpoint for a line, for example ``GET /v1/charges/{id}``.
+    """Return the endpoint for a method and path, for example ``GET /v1/charges/{id}``.
 
-    ``typed`` is the module of the stripe package with the route's parameters.
+    ``typed`` names the module of the stripe package that declares the route's parameters. ``act``
+    is the function that answers a call.
     """
     method, _, path = line.partition(" ")
     pattern = re.compile(path.replace("{id}", "(?P<id>[A-Za-z0-9_]+)"))

@@ -19,11 +19,14 @@ TOO_MANY: Final = 429
 
 @dataclass(slots=True)
 class Fault:
-    """A fault of the next ``times`` calls of a route.
+    """Plans how the next ``times`` calls of a route fail, for example of ``POST /v1/refunds``.
+
+    Without ``after``, exactly one value is above 0. With ``status``, the call is refused with that
+    HTTP status. With ``silence_seconds``, it is carried out but gets no answer, and the connection
+    closes after that time. With ``delay_seconds``, it is carried out that much later.
 
     With ``after``, the call is carried out and its answer is lost. The caller gets ``status``
-    instead, or nothing. Without ``after``, exactly one of ``status``, ``silence_seconds`` and
-    ``delay_seconds`` is above 0.
+    instead. If that is 0, the connection closes after ``silence_seconds``.
     """
 
     route: str
@@ -35,7 +38,7 @@ class Fault:
 
     @property
     def is_refusal(self) -> bool:
-        """Return whether the call is refused, and nothing is done."""
+        """Return whether this fault answers the call with an error before anything is done."""
         return bool(self.status) and not self.after
 
     @property
@@ -63,7 +66,7 @@ class Fault:
 
 
 class Faults:
-    """The planned faults, at most one for each route."""
+    """Holds the failures that a test has planned, at most one for each route."""
 
     def __init__(self) -> None:
         """Start without faults."""

@@ -35,10 +35,13 @@ class Answer:
 
 
 class Answers:
-    """The stored answers of one account, by idempotency key."""
+    """Stores the API's answers by idempotency key, so that a repeated request gets the same one."""
 
     def __init__(self, store: Store) -> None:
-        """Use the objects' file, so that a change and its answer are written atomically."""
+        """Store the answers in the database of ``store``.
+
+        The Stripe objects are there too, so a change and its answer are written in one transaction.
+        """
         self._store, self._db = store, store.db
         for line in _SCHEMA:
             self._db.execute(line)
@@ -64,7 +67,10 @@ class Answers:
         return Answer(row[1], json.loads(row[2]), row[3])
 
     def keep(self, key: str, asked: str, answer: Answer) -> None:
-        """Store an answer for a day."""
+        """Store the answer under the idempotency key ``key``, in place of an earlier one.
+
+        ``asked`` is the fingerprint of the request. ``prune`` deletes the answer after a day.
+        """
         content = json.dumps(answer.content)
         row = (key, asked, answer.status, content, answer.request_id, self._store.time())
         self._db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)

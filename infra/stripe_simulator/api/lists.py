@@ -47,9 +47,10 @@ def page(world: World, kind: str, asked: dict[str, Any], wanted: Callable[[Thing
 
 
 def matching(asked: dict[str, Any], names: Iterable[str]) -> Callable[[Thing], bool]:
-    """Return a function that says whether an object matches the parameters ``asked``.
+    """Return a function that says whether an object passes the filters in a list request.
 
-    It matches if its attributes equal those of the parameters ``names`` that are given.
+    ``asked`` has the request's parameters, and ``names`` says which of them are filters. Each
+    filter that was given must equal the object's attribute of that name.
     """
     filters = {name: asked[name] for name in names if name in asked}
     return lambda row: all(row.get(name) == value for name, value in filters.items())

@@ -115,10 +115,10 @@ def _strict(hint: Any) -> Any:
 
 
 def _members(inner: tuple[Any, ...]) -> list[Any]:
-    """Return the members of a union type that Stripe itself accepts.
+    """Return the members of a union type, without those that Stripe's API does not accept.
 
-    The stripe package's own object type is left out, and so is ``str`` in a union with an
-    enumeration. A Literal of "" alone is not an enumeration.
+    The stripe package's own object type is left out. So is ``str`` beside a Literal, because it
+    would allow any value. It stays if the Literal has only "".
     """
     kept = [member for member in inner if get_origin(member) is not UntypedStripeObject]
     named = {

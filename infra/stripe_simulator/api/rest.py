@@ -40,9 +40,10 @@ def find(method: str, path: str) -> tuple[Endpoint, str]:
 
 
 def answer(world: World, endpoint: Endpoint, name: str, text: str) -> Thing:
-    """Check the parameters, call the route's function, and expand its answer.
+    """Answer a call: check its parameters, call the endpoint's function, and return the object.
 
-    ``text`` is the encoded body or query.
+    ``name`` is the id in the path, and ``text`` the encoded body or query. Ids that the parameter
+    ``expand`` asks for are replaced by their objects. Raises StripeFault for an error.
     """
     asked = params.check(endpoint.params, forms.parse(text))
     wishes = asked.pop("expand", [])

@@ -129,9 +129,9 @@ def _check_price(param: str, price: dict[str, Any]) -> None:
 
 
 def _check_total(items: list[dict[str, Any]]) -> None:
-    """Raise StripeFault for items with several currencies, or with a wrong total.
+    """Raise StripeFault for line items that are too many, mix currencies, or have a bad total.
 
-    A total of 0 is allowed, but no other total below the currency's minimum.
+    The total may be 0. Otherwise it must be between the currency's minimum and Stripe's maximum.
     https://docs.stripe.com/payments/checkout/no-cost-orders
     """
     if len(items) > LINE_ITEMS_MAX:

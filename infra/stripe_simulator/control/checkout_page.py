@@ -42,7 +42,7 @@ small { color: #4f566b } a { color: #4338ca }
 
 
 def routes(world: World) -> list[Route]:
-    """Return the routes of the hosted pages."""
+    """Return the routes of the page on which buyers pay a session, and of the receipt page."""
     pages = _Pages(world)
     return [
         Route("/c/pay/{id}", pages.show, methods=["GET"]),

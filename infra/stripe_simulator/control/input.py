@@ -28,7 +28,10 @@ class BadInputError(Exception):
 
 
 def parse(text: bytes) -> Body:
-    """Return the body as an object, {} for an empty body. Raises BadInputError for other JSON."""
+    """Return the JSON object in the body, or {} for an empty body.
+
+    Raises BadInputError if the body is not JSON, or is JSON but not an object.
+    """
     try:
         body = json.loads(text or b"{}")
     except (ValueError, RecursionError) as error:

@@ -92,7 +92,7 @@ def _endpoint(simulator: Simulator, act: Act) -> Callable[[Request], Awaitable[R
 
 
 class _Panel:
-    """The functions behind the routes of the control API, for one simulator."""
+    """Has the methods that carry out the routes of the control API, for one simulator."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator, self._world = simulator, simulator.world

@@ -3,9 +3,10 @@
 https://docs.stripe.com/stripe-cli/use-cli. The messages follow the CLI's public source,
 github.com/stripe/stripe-cli (pkg/stripeauth, pkg/websocket).
 
-For ``Deliveries`` a CLI session is one more endpoint. Its address belongs to the simulator, which
-passes events on to the WebSocket. So the session's events are signed with its own secret, and are
-dropped, duplicated, held back and recorded like all others.
+The sender of webhooks sees each CLI session as one more webhook endpoint. The URL of that endpoint
+is a route of the simulator itself, which passes events on to the WebSocket. So these events are
+signed with the session's secret, and can be dropped, duplicated, delayed and recorded like all
+others.
 """
 
 import asyncio
@@ -42,10 +43,11 @@ Act = Callable[[Request, Body], Body]
 
 @dataclass(slots=True)
 class Session:
-    """The session of one running `stripe listen`.
+    """The session of one running `stripe listen`: its webhook endpoint and its WebSocket.
 
-    ``acknowledged`` has an asyncio.Event for each delivery under way, by its conversation id. It is
-    set when the CLI acknowledges the event.
+    ``socket`` is None while the CLI is not connected. Each event that is passed to the CLI gets a
+    conversation id. ``acknowledged`` has an asyncio.Event for each of these ids, which is set when
+    the CLI acknowledges the event.
     """
 
     target: WebhookTarget
@@ -80,9 +82,9 @@ def _api(simulator: Simulator, act: Act) -> Callable[[Request], Awaitable[Respon
 
 
 class _Sessions:
-    """The CLI's sessions of one simulator.
+    """Keeps the sessions of the Stripe CLI (`stripe listen`), and handles the CLI's requests.
 
-    Sessions end when the simulator stops. The CLI then asks for a new one.
+    Sessions are in memory, so they end when the simulator stops. The CLI then asks for a new one.
     """
 
     def __init__(self, simulator: Simulator) -> None:

@@ -25,7 +25,10 @@ _SETTLE_COUNT: Final = """UPDATE pending_deliveries SET counts = 0
 
 @dataclass(frozen=True, slots=True)
 class PendingDelivery:
-    """One event for one endpoint, after ``tries`` failed attempts."""
+    """One event that is still to be sent to one webhook endpoint.
+
+    ``number`` identifies it in the queue. ``tries`` counts the failed attempts so far.
+    """
 
     number: int
     event_id: str
@@ -34,13 +37,17 @@ class PendingDelivery:
 
 
 class DeliveryQueue:
-    """The pending deliveries.
+    """Stores the webhooks that are still to be sent. A delivery is one event for one endpoint.
 
-    A delivery is removed when it succeeds, when it is given up, or when its endpoint is deleted.
+    It is removed when it succeeds, when it is given up, or when its endpoint is deleted.
     """
 
     def __init__(self, store: Store) -> None:
-        """Use the objects' file, so that an event and its deliveries are written atomically."""
+        """Store the queue in the database of ``store``.
+
+        The Stripe objects are there too, so an event and its deliveries can be written in one
+        transaction.
+        """
         self._store, self._db = store, store.db
         for line in _SCHEMA:
             self._db.execute(line)
@@ -54,7 +61,10 @@ class DeliveryQueue:
         self._db.execute(_ADD, row)
 
     def due(self, targets: Collection[str], limit: int, *, shuffled: bool) -> list[PendingDelivery]:
-        """Return at most ``limit`` deliveries that are due, in order of addition or at random."""
+        """Return at most ``limit`` deliveries that are due to the endpoints named in ``targets``.
+
+        They are in order of addition or, with ``shuffled``, in random order.
+        """
         order = "random()" if shuffled else "number"
         marks = _marks(targets)
         # S608: the marks are question marks alone.
@@ -111,9 +121,9 @@ class DeliveryQueue:
         self._db.execute("DELETE FROM pending_deliveries WHERE target_name = ?", (target_name,))
 
     def give_up_tried(self, target_names: Collection[str]) -> None:
-        """Remove due retries of disabled endpoints.
+        """Remove the retries that are due to ``target_names``, which are disabled endpoints.
 
-        https://docs.stripe.com/webhooks#automatic-retries
+        A delivery that was never tried stays. https://docs.stripe.com/webhooks#automatic-retries
         """
         if target_names:
             rows = f"due <= ? AND tries > 0 AND target_name IN ({_marks(target_names)})"

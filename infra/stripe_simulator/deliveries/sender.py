@@ -59,7 +59,10 @@ class Deliveries:
     """
 
     def __init__(self, store: Store, timing: Timing) -> None:
-        """Deliveries that an earlier run left are sent after ``start``."""
+        """Create a sender without endpoints, which sends nothing until ``start`` or ``post``.
+
+        Deliveries that an earlier run left in the store are then sent as well.
+        """
         self.options = DeliveryOptions()
         self.targets: dict[str, WebhookTarget] = {}
         self.disabled: frozenset[str] = frozenset()
@@ -75,10 +78,10 @@ class Deliveries:
         return [target for target in self.targets.values() if target.wants(kind)]
 
     def post(self, event: Thing, *, again: bool = False) -> None:
-        """Queue the event for every subscribed endpoint, under the present options.
+        """Queue the event for every subscribed endpoint.
 
-        ``again`` is true for an event that was resent by hand. Such a delivery does not change the
-        event's ``pending_webhooks``.
+        ``self.options`` can drop, duplicate or delay it. ``again`` is true for an event that was
+        resent by hand. Such a delivery does not change the event's ``pending_webhooks``.
         """
         for target in self.subscribed(event["type"]):
             if random.random() < self.options.drop:  # noqa: S311 - chance, not a secret

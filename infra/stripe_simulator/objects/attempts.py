@@ -1,4 +1,4 @@
-"""Attempts to charge a payment intent, with the events in Stripe's order.
+"""Makes attempts to pay a payment intent: creates the charge, and sends Stripe's events in order.
 
 https://docs.stripe.com/payments/paymentintents/lifecycle
 """
@@ -18,10 +18,10 @@ def succeed(world: World, intent: Thing, method: Thing) -> Thing:
 
 
 def decline(world: World, intent: Thing, method: Thing, word: str) -> Thing:
-    """Fail to charge the payment method for the reason ``word``, a key of DECLINES.
+    """Make a failed charge of the payment method, and return Stripe's error object.
 
-    Returns Stripe's error object with the intent in it. The intent then asks for another payment
-    method.
+    ``word`` names the reason, a key of ``cards.DECLINES``. The error object contains the intent,
+    whose status is now ``requires_payment_method``.
     """
     why = DECLINES[word]
     found = charges.charge(world.store, intent, world.base_url, method, "failed", decline=why)
@@ -115,10 +115,11 @@ def _keep(world: World, intent: Thing, method: Thing) -> None:
 
 
 def fail(world: World, intent: Thing, charge: Thing, method: Thing, word: str) -> Thing:
-    """Record that the charge has failed, and send the events.
+    """Set the intent of a failed charge to ``requires_payment_method``, and return Stripe's error.
 
-    Returns Stripe's error object with the intent in it. ``word`` is the reason of a card's decline,
-    a key of DECLINES, or "" for a bank debit.
+    The returned error object contains the intent. ``word`` names the reason of a card's decline, a
+    key of ``cards.DECLINES``, or is "" for a bank debit. Sends ``charge.failed`` and
+    ``payment_intent.payment_failed``.
     """
     world.happened("charge.failed", charge)
     if not method["customer"]:

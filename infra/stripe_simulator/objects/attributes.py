@@ -1,4 +1,7 @@
-"""Lists the attributes and parameters of Stripe's objects in the pinned version."""
+"""Lists the names of attributes and parameters of Stripe's objects.
+
+They are those of the API version for which the installed stripe package was made.
+"""
 
 from typing import Final
 

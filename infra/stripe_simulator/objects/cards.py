@@ -36,7 +36,7 @@ class Decline:
 
     @property
     def reason(self) -> str:
-        """Return the ``reason`` in the charge's outcome."""
+        """Return a declined charge's ``outcome.reason``: the decline code, else the code."""
         return self.decline_code or self.code
 
 
@@ -95,9 +95,11 @@ BEHAVIOURS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class TestCard:
-    """One test card. ``outcome`` is ``succeed`` or a key of DECLINES.
+    """One of Stripe's test cards, and how charges of it end.
 
-    ``attachable`` says whether the card can be saved to a customer.
+    ``token`` is its id, for example ``pm_card_visa``. ``outcome`` is ``succeed``, or the reason of
+    its declines, a key of DECLINES. ``attachable`` says whether the card can be saved to a
+    customer, and ``authentication`` when the bank asks the customer to authenticate.
     """
 
     token: str

@@ -116,7 +116,7 @@ def customer_details(customer: Thing | None = None) -> Thing:
 
 
 def line_item(store: Store, row: dict[str, Any]) -> Thing:
-    """Return one line item, with its price.
+    """Return a new line item, with its price, for ``row``, an entry of ``line_items`` in a request.
 
     https://docs.stripe.com/api/checkout/sessions/line_items
     """

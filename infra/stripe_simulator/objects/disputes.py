@@ -37,9 +37,10 @@ def dispute(
 
 
 def withdraw_funds(world: World, name: str, amount: int | None = None) -> Thing:
-    """Take ``amount``, or all that is left, from the seller, and return the dispute.
+    """Take ``amount`` of the disputed money from the seller, and return the dispute.
 
-    An inquiry becomes a chargeback.
+    Without ``amount``, takes all that is not with the buyer's bank yet. An inquiry becomes a
+    chargeback. Raises ConflictError if the dispute is closed, or if less than ``amount`` is left.
     """
     found = world.need("dispute", name)
     left = found["amount"] - _withdrawn(found)
@@ -90,7 +91,10 @@ def _move_funds(world: World, found: Thing, row: Thing, before: Thing) -> Thing:
 
 
 def close_dispute(world: World, name: str, status: str) -> Thing:
-    """Close a dispute as ``won`` or ``lost``, an inquiry as ``warning_closed``. Moves no money."""
+    """Close a dispute as ``won`` or ``lost``, or an inquiry as ``warning_closed``, and return it.
+
+    Moves no money. Raises ConflictError if it is closed already, or if the status does not fit.
+    """
     found = world.need("dispute", name)
     inquiry = found["status"].startswith("warning")
     if found["status"] in CLOSED or inquiry != (status == "warning_closed"):

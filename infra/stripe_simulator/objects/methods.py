@@ -41,8 +41,10 @@ def find(world: World, name: str, status: int = 404, param: str = "id") -> Thing
 
 
 def find_usable(world: World, name: str, customer: str | None) -> Thing:
-    """Return the payment method of an attempt. Raises 400 if ``customer`` cannot use it.
+    """Return the payment method to charge, by its id.
 
+    Raises 400 if it is unknown, can no longer be used, or belongs to another customer than
+    ``customer``.
     https://docs.stripe.com/api/payment_intents/create#create_payment_intent-payment_method
     """
     found = find(world, name, 400, "payment_method")
@@ -77,9 +79,9 @@ def attach(world: World, name: str, customer: str) -> Thing:
 
 
 def keep(world: World, method: Thing, customer: str, **changes: Any) -> Thing:
-    """Save the payment method to the customer, send the event, and return the method.
+    """Save the payment method to the customer, and return it. Sends ``payment_method.attached``.
 
-    ``changes`` are further attributes to set.
+    ``changes`` are further attributes of the method to set.
     """
     kept = world.change(method, customer=customer, **changes)
     world.happened("payment_method.attached", kept)
@@ -123,9 +125,10 @@ def set_up(world: World, method: Thing) -> None:
 
 
 def script(world: World, name: str, words: list[str]) -> Thing:
-    """Set the outcomes of a payment method's next off-session charges.
+    """Set how the next off-session charges of a payment method end, one after another.
 
-    ``words`` are the outcomes, of BEHAVIOURS. Returns the method's id and the outcomes.
+    ``words`` are from ``cards.BEHAVIOURS``, for example ``insufficient_funds``. They replace those
+    of an earlier call. Returns the method's id and the words.
     """
     found = world.need("payment_method", name)
     world.store.note(f"behave:{found['id']}", words)
@@ -133,10 +136,11 @@ def script(world: World, name: str, words: list[str]) -> Thing:
 
 
 def next_outcome(world: World, method: Thing, *, off_session: bool) -> str:
-    """Return the outcome of the attempt that begins now.
+    """Return how the attempt to charge this payment method ends.
 
-    Off session it is the next one that ``script`` has set. Otherwise the test card decides, and a
-    bank account always succeeds.
+    It is ``succeed``, ``authenticate``, or a key of ``cards.DECLINES`` or ``cards.PROCESSING``. Off
+    session, this uses up the next outcome that a test has set with ``script``, if there is one.
+    Otherwise the test card decides, and a bank account always succeeds.
     """
     name = method["id"]
     words = world.store.note(f"behave:{name}") or []

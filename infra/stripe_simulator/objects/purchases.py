@@ -13,9 +13,9 @@ from infra.stripe_simulator.store import Thing
 
 
 def create(world: World, asked: dict[str, Any]) -> Thing:
-    """Create a session and return it.
+    """Create a Checkout Session from the request's parameters ``asked``, and return it.
 
-    Its line items and the parameters of its payment intent are stored beside it, by Store.note.
+    Its line items and ``payment_intent_data`` are stored apart from it, with ``Store.note``.
     """
     session = world.store.put(checkout.session(world.store, asked, world.base_url))
     items = [checkout.line_item(world.store, row) for row in asked["line_items"]]
@@ -31,8 +31,9 @@ def line_items(world: World, session_id: str) -> list[Thing]:
 
 
 def expire(world: World, name: str) -> Thing:
-    """Expire an open session, by request or because its time is over.
+    """Expire an open Checkout Session, and return it. Sends ``checkout.session.expired``.
 
+    Raises Stripe's 400 unless the session is open.
     https://docs.stripe.com/api/checkout/sessions/expire
     """
     session = world.need("checkout.session", name)

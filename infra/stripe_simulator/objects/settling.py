@@ -1,4 +1,4 @@
-"""Ends card charges that are ``processing`` at first."""
+"""Simulates card charges that stay ``processing`` for two seconds before they succeed or fail."""
 
 from typing import Final
 
@@ -28,7 +28,7 @@ def submit(world: World, intent: Thing, method: Thing, outcome: str) -> Thing:
 
 
 def settle_due(world: World) -> None:
-    """End the processing charges whose time has come."""
+    """End the processing card charges whose two seconds are over, by the simulator's clock."""
     plans = world.store.note(_SETTLING) or {}
     for name, (ends_at, outcome) in plans.items():
         if ends_at <= world.store.now():

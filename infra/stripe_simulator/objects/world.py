@@ -15,19 +15,26 @@ do."""
 
 
 class World:
-    """The objects and events of one Stripe account, in test mode."""
+    """Reads and changes the objects of one Stripe account in test mode, and creates its events."""
 
     def __init__(
         self, store: Store, deliveries: Deliveries, base_url: str, api_version: str = API_VERSION
     ) -> None:
-        """``base_url`` is the address of the hosted page."""
+        """Work on the objects in ``store``, and send events with ``deliveries``.
+
+        ``base_url`` is the simulator's address, with which the URLs in objects begin.
+        """
         self.store = store
         self.deliveries = deliveries
         self.base_url = base_url
         self.api_version = api_version
 
     def need(self, kind: str, name: str, param: str = "id", status: int = 404) -> Thing:
-        """Return the object. Raises Stripe's 404, or ``status``, for an unknown one."""
+        """Return the object of type ``kind`` with the id ``name``.
+
+        If there is none, raises Stripe's ``resource_missing`` error with ``status``, which names
+        the request parameter ``param``.
+        """
         if thing := self.store.get(kind, name):
             return thing
         raise missing(kind, name, param, status)

@@ -52,7 +52,10 @@ MONEY: Final[Mapping[str, Schema]] = {
 
 
 def schemas() -> Schema:
-    """Return all schemas of answers by name. ``schema.ref`` names one."""
+    """Return the JSON schemas of all answers, errors included, by name.
+
+    Other schemas refer to one of these by its name, with ``schema.ref``.
+    """
     return {**_of_buying(), **_of_spending(), **_of_keys(), **of_refusing()}
 
 

@@ -20,9 +20,9 @@ LOW_AT: Final[Schema] = {
 
 
 def of_alert() -> dict[str, Operation]:
-    """Return the operations on a customer's ``quota.low`` threshold.
+    """Return the operations that read and change one threshold, by method.
 
-    They are by method.
+    When a customer's units fall below it, the event ``quota.low`` is sent.
     """
     low_at = record(low_at=LOW_AT)
     refused = ("invalid_request",)

@@ -47,10 +47,10 @@ def of_refusing() -> Schema:
 
 
 def _of_nothing_taken(problem: Mapping[str, Schema]) -> Schema:
-    """Return the schemas of the answers with status 402.
+    """Return the schemas of the error answers with status 402, by name.
 
-    Either too few units are left in the account, or the API key's limit is
-    reached.
+    The account has too few units, or the API key's limit is reached.
+    ``problem`` has the members that every error answer has.
     """
     exhausted = {"code": one_of(("quota_exhausted",))}
     reached = {"code": one_of(("key_limit_reached",))}

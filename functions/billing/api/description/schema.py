@@ -55,9 +55,11 @@ JSON_TYPES: Final = {str: "string", int: "integer", bool: "boolean"}
 
 
 def _of_type(hint: Any) -> Schema:
-    """Return the schema of one member's type.
+    """Return the JSON schema of one member, from its type annotation.
 
-    The type may be declared with billing.answers.Member.
+    The annotation may be ``Annotated`` with a billing.answers.Member, which
+    adds keywords such as ``minimum``. It may also be a Literal, an optional
+    type or another dataclass.
     """
     origin = get_origin(hint)
     if origin is Annotated:

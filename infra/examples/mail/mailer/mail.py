@@ -69,7 +69,10 @@ def _mail_for(kind: str, data: dict[str, Any]) -> tuple[str, str] | None:
 
 
 def _address_of(user_id: str) -> str:
-    """Return the customer's verified address, or "". Topup's user id is the token's ``sub``."""
+    """Return the customer's verified email address, or "" if there is none.
+
+    ``user_id`` is the ``sub`` of a user in the Cognito pool.
+    """
     escaped = user_id.replace("\\", "\\\\").replace('"', '\\"')
     found = boto3.client("cognito-idp").list_users(
         UserPoolId=os.environ["USER_POOL_ID"], Filter=f'sub = "{escaped}"', Limit=1
