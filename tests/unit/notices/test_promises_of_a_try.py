@@ -5,7 +5,7 @@ import ssl
 from typing import Any
 
 import pytest
-from billing.notices import address, http_post
+from billing.notices import address, event_bus, http_post
 from billing.notices.delivery import Sent
 from billing.notices.rows import Row
 from support.raw_receivers import Serve, read
@@ -85,3 +85,8 @@ def test_a_stored_event_without_a_time_is_due_at_once() -> None:
     }
     found = Row.from_item(row)
     assert (found.due_at, found.done, found.gone, found.last_error) == (0, frozenset(), False, "")
+
+
+def test_the_bus_has_a_connection_for_each_of_the_events_that_are_sent_at_once() -> None:
+    """Else urllib3 throws connections away: its own pool has ten."""
+    assert event_bus.CLIENT.max_pool_connections == 50
