@@ -33,9 +33,10 @@ in_init(connect)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Allow or deny one call to the seller's API.
+    """Allow one call to the seller's API and debit its cost, or deny it.
 
-    It raises when the debit's outcome is unknown. API Gateway then answers 500 and does not make
+    The units are taken from the API key's user. It raises if it is unknown
+    whether they were taken. API Gateway then answers 500 and does not make
     the call.
     """
     notes: dict[str, Any] = {

@@ -35,11 +35,11 @@ LeftMs = Callable[[], int]
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Serve a route, or run automatic charges.
+    """Serve /api/v1/quota/auto-top-up, or run automatic charges.
 
-    For messages of the queue, it runs the charges of the accounts that they
-    name. For the schedule's ``sweep``, it sends a message for each account
-    whose charge is due.
+    For messages of the SQS queue, it runs the charges of the accounts that
+    they name. For the schedule's ``sweep``, each minute, it sends a message
+    for each account whose charge is due. Any other call is an HTTP request.
     """
     if "Records" in event:
         return _run(lambda _: _users_in(event["Records"]), context)
@@ -139,10 +139,10 @@ def _terms(request: Request) -> Terms:
 
 
 def _users_in(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the user ids in a batch of messages.
+    """Yield the user ids in a batch of SQS messages.
 
-    A message that cannot be read is dropped: the next sweep finds the account
-    that it was about.
+    Each message asks to run one account's automatic charge. One that cannot be
+    read is dropped: a job of each minute (the sweep) finds its account.
     """
     for record in records:
         try:
@@ -181,8 +181,8 @@ def _report(payment_id: str, error: Exception) -> None:
 def _failed(user_id: str, error: Exception) -> None:
     """Log why the automatic charge of an account could not be run.
 
-    The next sweep runs it again. The user's id is not logged, because it may
-    be an e-mail address.
+    The sweep, a job of each minute, runs it again. The user's id is not
+    logged, because it may be an e-mail address.
     """
     del user_id
     why = f"{type(error).__name__}: {error}"

@@ -48,7 +48,10 @@ def _customer(user_id: str) -> Customer:
 
 
 def _shop(site_url: str) -> Shop:
-    """Return the stack's settings for checkouts."""
+    """Return the settings with which Checkout Sessions are created.
+
+    ``site_url`` is the page to which Stripe sends the buyer back.
+    """
     stack = settings()
     deployment = books().ours.deployment.id()
     return Shop(

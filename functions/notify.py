@@ -28,9 +28,10 @@ METRIC_OF: Final = {
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, int]:
-    """Send the stream's new events, or all events that are due.
+    """Send events to the seller, and return how many had each outcome.
 
-    Returns how many events had each outcome.
+    If ``event`` has records of a DynamoDB stream, the events that they contain
+    are sent. Otherwise all stored events that are due are sent.
     """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     left_ms = getattr(

@@ -33,7 +33,7 @@ class IncompleteReconciliationError(Exception):
     """
 
     def __init__(self, report: Report) -> None:
-        """The message names the first few that were not compared."""
+        """Build the message, which names the first objects not compared."""
         named = [
             f"{row.stripe_id or row.payment_id} {row.detail}".strip()
             for row in report.differences
@@ -97,10 +97,10 @@ def _count(report: Report) -> None:
 
 
 def _report(name: str) -> None:
-    """Log an object or list that could not be compared.
+    """Log an object or list at Stripe, ``name``, that could not be compared.
 
-    It is called while the exception is handled. An error is also counted
-    if Stripe would refuse again.
+    It is called while the exception is handled. If Stripe has refused the
+    request for good, a metric counts that too.
     """
     logger.exception("not compared", what=name)
     if isinstance(error := sys.exception(), StripeRefusedError):

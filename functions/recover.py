@@ -73,9 +73,10 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 def _settle_messages(
     records: Sequence[Record], go_on: Callable[[], bool]
 ) -> list[str]:
-    """Settle messages while ``go_on()`` is true.
+    """Settle Stripe's events in SQS messages, while ``go_on()`` is true.
 
-    Returns the ids of the messages that SQS must deliver again.
+    Returns the ids of the messages that SQS must deliver again: those that
+    failed, and those for which no time was left.
     """
     unsettled, left = [], 0
     for record in records:
@@ -189,9 +190,9 @@ def _run_schedule(left_ms: Callable[[], int]) -> dict[str, Any]:
 
 
 def _report(record: Parked, error: Exception) -> None:
-    """Log why a parked event stays parked.
+    """Log why a retry did not settle a parked event, which stays stored.
 
-    It is also counted if a later run would fail in the same way.
+    If a later run would fail in the same way, a metric counts it too.
     """
     event_id = record.fact.fact_id
     if isinstance(error, StripeRefusedError):

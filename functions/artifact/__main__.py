@@ -15,9 +15,10 @@ from artifact.assembling import CODE, RUNTIME, assemble
 
 
 def main() -> None:
-    """Assemble the artifact, and put it into each folder of the command line.
+    """Put the code that all Lambda functions run into each of the folders.
 
-    A folder that exists is replaced.
+    The folders are the arguments of the command line. The code is assembled
+    once. A folder that exists is replaced.
     """
     parser = argparse.ArgumentParser(
         prog="python -m artifact", description=__doc__
@@ -37,11 +38,11 @@ def main() -> None:
 
 
 def assembled(parent: Path, bytecode_for: str) -> Path:
-    """Return the folder of the assembled artifact, in ``parent``.
+    """Return the folder in ``parent`` that has the code of all functions.
 
-    SAM builds several functions concurrently. The first process assembles the
-    artifact, and the others use it. ``bytecode_for`` is a Python version, as
-    in ``assemble``.
+    SAM builds several Lambda functions concurrently. The first process makes
+    the folder, and the others wait for it and use it. ``bytecode_for`` is a
+    Python version, as in ``assemble``.
     """
     parent.mkdir(parents=True, exist_ok=True)
     whole = parent / f".topup-{fingerprint(bytecode_for)}"

@@ -23,29 +23,30 @@ class Outbox(Protocol):
     """
 
     def keep(self, fact: "Fact") -> None:
-        """Put the event into the queue. After this returns, it is not lost.
+        """Put a Stripe event that cannot be booked yet into the queue.
 
-        Raises OutcomeUnknownError or AwsRefusedError if the queue may not have
-        it.
+        After this returns, the event is not lost. Raises OutcomeUnknownError
+        or AwsRefusedError if the queue may not have it.
         """
 
 
 class NoOutbox:
-    """An outbox that does nothing, for events that are already stored.
+    """Stands in for the queue of events from Stripe, and does nothing.
 
-    Retries, reconciliation and an operator's replay use it.
+    Retries, reconciliation and an operator's replay use it, because their
+    events are already stored elsewhere.
     """
 
     def keep(self, fact: "Fact") -> None:
-        """Do nothing, because the event is already stored elsewhere."""
+        """Do nothing: ``fact`` needs no queue, as it is stored already."""
 
 
 class Opened(NamedTuple):
-    """Holds the writes that open an automatic charge, and its events.
+    """Holds what opens an automatic charge: writes to our tables, and events.
 
-    A write that takes an account below ``when_below``, the customer's
-    threshold for automatic top-ups, adds both to its transaction. Both may be
-    empty.
+    ``notices`` are the events to the seller that it causes. The write that
+    takes an account below ``when_below``, the customer's threshold for
+    automatic top-ups, puts both into its own transaction. Both may be empty.
     """
 
     writes: tuple[Write, ...] = ()
@@ -58,8 +59,9 @@ NOTHING_OPENED: Final = Opened()
 class TopUps(Protocol):
     """Opens automatic top-ups: charges to a customer's saved card.
 
-    A debit or hold that takes an account below the customer's threshold calls
-    ``open`` for the writes to add to its own, and ``hurry`` after them.
+    A debit or hold that takes an account below the customer's threshold adds
+    the writes of ``open`` to its own. When they are made, it calls ``hurry``,
+    so that the charge is sent to Stripe at once.
     """
 
     @property
@@ -87,7 +89,10 @@ class NoTopUps:
     is_on = False
 
     def open(self, store: Store, user_id: str, now: datetime) -> Opened:
-        """Return NOTHING_OPENED: no writes and no events."""
+        """Return NOTHING_OPENED, because this deployment opens no charges.
+
+        It has no writes and no events.
+        """
         del store, user_id, now
         return NOTHING_OPENED
 

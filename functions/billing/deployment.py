@@ -29,7 +29,10 @@ class StoredDeployment:
     """
 
     def __init__(self, store: Store) -> None:
-        """Reads nothing yet."""
+        """Keep ``store``, but read nothing yet.
+
+        The id is read from it when it is first needed.
+        """
         self._store = store
         self._id = ""
 
@@ -64,7 +67,11 @@ class StoredDeployment:
         return deployment == self._id != ""
 
     def keep(self) -> None:
-        """Write the id again into a table that has lost it in a restore."""
+        """Store this deployment's id again in a table that has lost it.
+
+        A table can lose it in a restore. Nothing is written if no table has
+        it.
+        """
         if name := self._read():
             self._id = self._stored(name)
 

@@ -110,8 +110,8 @@ class ConditionFailedError(Exception):
     def __init__(self, old: Mapping[int, Item | None]) -> None:
         """``old`` has the stored item of each refused write, or None.
 
-        The key is the write's place in the transaction. DynamoDB returns the
-        items for ReturnValuesOnConditionCheckFailure=ALL_OLD.
+        Its keys are the writes' places in the transaction. DynamoDB returns
+        the items for ReturnValuesOnConditionCheckFailure=ALL_OLD.
         """
         super().__init__(f"conditions failed on writes {sorted(old)}")
         self.old = old

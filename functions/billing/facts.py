@@ -72,7 +72,7 @@ class SessionFact(Origin):
 class DeclinedFact(Origin):
     """Says that an attempt to pay failed, and why (``failure_code``).
 
-    The buyer may try again in the same session.
+    The buyer may try again in the same Checkout Session.
     """
 
     name: ClassVar[str] = "declined"
@@ -85,7 +85,7 @@ class DeclinedFact(Origin):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReversalFact(Origin):
-    """Holds what refunds and disputes have in common.
+    """Holds what the parsed events of refunds and of disputes have in common.
 
     Their payment is found by the payment intent, or by the charge if there is
     no payment intent.

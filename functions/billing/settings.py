@@ -28,10 +28,11 @@ TABLE_VARIABLES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings that the template gives to a function.
+    """Holds the settings that the template gives to a Lambda function.
 
-    Each member comes from the environment variable with its name in capitals, and ``tables`` from
-    TABLE_VARIABLES.
+    Each member comes from the environment variable with its name in capitals.
+    Only ``tables``, the names of the DynamoDB tables, come from several
+    variables, which TABLE_VARIABLES lists.
     """
 
     stage: str
@@ -190,7 +191,7 @@ class _Reader:
     ) -> _Choice:
         """Return the variable's value if it is allowed, else ``otherwise``.
 
-        If it is not allowed, that is noted as an error.
+        A missing, blank or other value is noted as an error.
         """
         value = self.text(name)
         for choice in allowed:
@@ -208,9 +209,9 @@ class _Reader:
     def units(self, name: str, default: int, least: int = 1) -> int:
         """Return the variable as a whole number of units.
 
-        It must be from ``least`` to UNITS_MAX; otherwise an error is noted. If
-        the variable is not set, the result is ``default``, because only some
-        functions have it.
+        It must be from ``least`` to UNITS_MAX; otherwise an error is noted. A
+        variable that is not set is no error, because only some of the Lambda
+        functions have it: the result is then ``default``.
         """
         text = str(self._environment.get(name, default)).strip()
         is_number = (

@@ -64,9 +64,11 @@ def report_refusal(error: StripeRefusedError, **ids: Any) -> None:
 
 
 def count_outcome(status: str, units: int, created: int) -> None:
-    """Count the outcome of an event, and its age if it was settled.
+    """Count the outcome of one of Stripe's events in our metrics.
 
-    ``created`` is when Stripe created the event, in epoch seconds.
+    ``status`` is the metric to count. ``units`` below zero are counted as
+    taken back. For ``settled``, the seconds since ``created`` are recorded
+    too: the epoch second at which Stripe created the event.
     """
     count(status)
     if units < 0:

@@ -1,4 +1,7 @@
-"""Traces sampled requests in X-Ray: their calls, and ids to find them by.
+"""Traces the requests that Lambda samples, with X-Ray.
+
+A trace shows the request's calls to DynamoDB and Stripe. It also has ids, such
+as the payment's, by which an operator can find it.
 
 Lambda creates the segment of each invocation and decides which are sampled.
 The X-Ray SDK takes 30 ms of CPU to import, so only the first sampled request
@@ -69,10 +72,10 @@ def tracer() -> "Tracer":
 
 
 def request(name: str) -> AbstractContextManager[None]:
-    """Return a context manager that traces one request.
+    """Return a context manager that traces one request with AWS X-Ray.
 
-    It does nothing unless Lambda sampled the request. ``name`` is the
-    function's name.
+    It does nothing unless Lambda sampled the request. ``name`` is the name of
+    the Lambda function's module, as the trace shows it.
     """
     return _request(name) if SAMPLED in os.environ.get(HEADER, "") else NOTHING
 

@@ -27,12 +27,18 @@ class OperatorError(Exception):
 
 
 def not_found(what: str, repair: str = "") -> OperatorError:
-    """Return the error for an object that does not exist."""
+    """Return the error for an object that does not exist, with the exit code 1.
+
+    ``what`` says what is missing, and ``repair`` what the operator can do.
+    """
     return OperatorError(FOUND_SOMETHING, what, repair)
 
 
 def usage(message: str, repair: str = "") -> OperatorError:
-    """Return the error for a wrong command line."""
+    """Return the error for a wrong command line, with the exit code 2.
+
+    ``message`` says what is wrong, and ``repair`` what the operator can do.
+    """
     return OperatorError(USAGE, message, repair)
 
 

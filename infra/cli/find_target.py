@@ -136,10 +136,10 @@ def _function_configuration(
 
 
 def _settings(function: Mapping[str, Any]) -> Settings:
-    """Return the settings in a function's environment variables.
+    """Return the stack's settings, from the environment variables of one of its functions.
 
-    A command follows them too. ``function`` is Lambda's configuration of it. Raises OperatorError
-    for invalid settings.
+    ``function`` is that Lambda function's configuration. The commands use the same settings.
+    Raises OperatorError if they are invalid.
     """
     try:
         return Settings.from_environment(function["Environment"]["Variables"])

@@ -20,7 +20,11 @@ class Operator:
 
     @cached_property
     def target(self) -> TargetStack:
-        """Return the target stack."""
+        """Return the stack that the command works on, in AWS or local.
+
+        It is looked up at the first use, by the options --stack, --profile and --region. Raises
+        OperatorError if there is no such stack.
+        """
         return find_target(*self._names)
 
     @cached_property

@@ -135,7 +135,8 @@ def table(
 ) -> RenderableType:
     """Return a table. Numbers are on the right, and long ids are folded, never cut.
 
-    Cells are plain text: markup in them has no effect.
+    Cells are plain text: markup in them has no effect. With ``tight`` the columns have less space
+    between them.
     """
     made = Table(header_style="bold", box=None, pad_edge=False, collapse_padding=tight)
     for column in columns:

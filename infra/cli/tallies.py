@@ -36,15 +36,16 @@ class TallyFile:
     """
 
     def __init__(self, file: Path) -> None:
-        """Make an empty file."""
+        """Create the SQLite database ``file``, without any sums."""
         self._lock = Lock()
         self._rows = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
         self._rows.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
 
     def take(self, part: Tallies) -> None:
-        """Add the sums in ``part`` to the file, account by account, and empty ``part``.
+        """Add the sums of units in ``part`` to the file, and empty ``part``.
 
-        One reader collected them from the rows that it read.
+        ``part`` has the sums of each account's rows, as far as one reader of the tables has read
+        them. They are added to the account's sums in the file.
         """
         rows = [
             (user_id, *(getattr(tally, name) for name in NAMES)) for user_id, tally in part.items()
@@ -84,7 +85,10 @@ class TallyFile:
 
 @contextmanager
 def tally_file() -> Iterator[TallyFile]:
-    """Yield an empty TallyFile, and delete its file at the end of the ``with`` block."""
+    """Yield an empty SQLite file for the sums of each account's rows.
+
+    The file is deleted at the end of the ``with`` block.
+    """
     with tempfile.TemporaryDirectory(prefix="topup-verify-") as folder:
         made = TallyFile(Path(folder) / "tallies.sqlite")
         try:

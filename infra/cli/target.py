@@ -40,10 +40,10 @@ class Resource:
 class TargetStack:
     """The stack that a command works on.
 
-    ``endpoint`` is the address of the embedded AWS, or None for AWS itself. Test deliveries are
-    sent to ``webhook_url``. ``other_urls`` are further addresses of the same function; the local
-    stack has none. ``log_group`` is the webhook's log group, which in AWS all functions share.
-    ``made_epoch`` is when the stack was created.
+    ``endpoint`` is the address of the AWS emulator on a local stack, or None for AWS itself.
+    ``webhook_url`` is where the webhook for Stripe is called, and ``other_urls`` are further
+    addresses of the webhook's function; the local stack has none. ``log_group`` is the webhook's
+    log group, which in AWS all functions share. ``made_epoch`` is when the stack was created.
     """
 
     session: Any

@@ -84,11 +84,14 @@ def function_url(
 def user_names(
     parameters: Mapping[str, str], pool: Mapping[str, Any]
 ) -> tuple[dict[str, str], str]:
-    """Return the parameter that keeps user names case-sensitive, and a sentence.
+    """Return the parameter that keeps user names case-sensitive, and a sentence for the operator.
 
-    The parameters are {} unless the present pool is case-sensitive, which Cognito cannot change
-    later. ``pool`` is Cognito's description of the pool, or {}. A pool is case-sensitive unless it
-    says otherwise:
+    The first is ``{"CaseSensitiveUserNames": "true"}`` if the stack's user pool is case-sensitive,
+    which Cognito cannot change later. It is {} if ``parameters`` has it already, if the pool is not
+    case-sensitive, or if there is no pool. Without anything to say, the sentence is "".
+
+    ``pool`` is Cognito's description of the pool, or {}. A pool is case-sensitive unless it says
+    otherwise:
     https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UsernameConfigurationType.html
     """
     if CASE in parameters:
@@ -120,10 +123,12 @@ def completed(
 
 
 def with_tables(stage: Stage, found: Mapping[str, Any]) -> Stage:
-    """Return the stage with the parameter TableSuffix of the present stack.
+    """Return the stage with the parameter TableSuffix that the present stack has.
 
-    ``found`` is CloudFormation's description of that stack, which may just have been imported. The
-    parameter is not written to the stage's file, because the stack itself has it.
+    The parameter says whether the stack uses its own tables or restored ones, and a deployment
+    must not change that. ``found`` is CloudFormation's description of the stack, which may just
+    have been imported. The parameter is not written to the stage's file, because the stack itself
+    has it.
     """
     in_use, words = tables(stage.parameters, deployed_with(found))
     if words:

@@ -37,9 +37,10 @@ class Kept:
 
     @classmethod
     def read(cls, file: Path, stack: str) -> "Kept":
-        """Return what the file lists.
+        """Return the tables and users that ``file`` lists, as those of ``stack``.
 
-        A file of version 1 has ``resources`` and ``template`` only; the other values are then "".
+        A file of version 1 has only ``resources`` and ``template``. The account, the region and the
+        other values are then "".
         """
         found = json.loads(file.read_text(encoding="utf-8"))
         known = ("account", "region", "stack_id", "kept_at")
@@ -63,9 +64,10 @@ class Kept:
         return file
 
     def check(self, file: Path, account: str, region: str) -> None:
-        """Raise ElsewhereError if the file names another account or region.
+        """Raise ElsewhereError if the tables and users are in another account or region.
 
-        A file of version 1 names none, and is accepted.
+        They were left behind by a deleted stack, and ``file`` lists them. A file of version 1 names
+        no account and no region, and is accepted.
         """
         if (self.account or account, self.region or region) == (account, region):
             return

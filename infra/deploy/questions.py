@@ -101,9 +101,10 @@ def agreed(question: str, answers: Answers) -> bool:
 
 
 def parameters(stage: Stage, present: Mapping[str, str], answers: Answers) -> Stage:
-    """Ask all questions, and return the stage with the answers.
+    """Ask for the stack's parameters, and return the stage with the answers.
 
-    ``present`` are the parameters of the present stack.
+    ``present`` are the parameters of the deployed stack. They are offered as answers if the stage
+    has none. Questions that follow from an answer are skipped without it.
     """
     answered: dict[str, str] = dict(stage.parameters)
     for question in QUESTIONS:

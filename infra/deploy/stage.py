@@ -90,7 +90,10 @@ class Stage:
 
     @property
     def must_be_asked(self) -> bool:
-        """Return whether the operator has not answered the questions yet."""
+        """Return whether the operator has never answered the deployment's questions for this stage.
+
+        The answers include the region, so without a region there are none.
+        """
         return not self.region
 
     def where(self) -> list[str]:

@@ -118,8 +118,9 @@ class Target:
     def take_back(self, agree: Agree) -> None:
         """Create the stack by importing the tables and users of an earlier stack, if one left them.
 
-        If an earlier stack of this name left its data in another account or region, the operator
-        must agree to begin with empty tables. Otherwise ElsewhereError is raised.
+        Otherwise nothing is created here. But if an earlier stack of this name left its data in
+        another account or region, the operator must agree to begin with empty tables. If not,
+        ElsewhereError is raised.
         """
         if found := self.kept():
             what, file = found

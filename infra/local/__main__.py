@@ -35,7 +35,10 @@ HINTS_STRIPE: Final = """
 
 
 def main() -> int:
-    """Parse and run the command. The exit code is 0 if it succeeded, otherwise 1."""
+    """Run one command of the local stack, for example ``up``, and return its exit code.
+
+    ``sys.argv`` has the command. The exit code is 0 if it succeeded, otherwise 1.
+    """
     parser = argparse.ArgumentParser(prog="python -m infra.local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (

@@ -1,4 +1,4 @@
-"""Forwards every request to the local stack's address to its HTTP API, byte for byte."""
+"""Serves the local stack's address: passes requests to its HTTP API, bodies byte for byte."""
 
 import uuid
 from collections.abc import Iterable

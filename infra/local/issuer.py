@@ -32,7 +32,10 @@ INVALID_REQUEST: Final = {
 
 
 def create_app(keys: Keys) -> Starlette:
-    """Return the issuer as an ASGI application."""
+    """Return the local stack's OIDC issuer, which signs users in, as an ASGI application.
+
+    ``keys`` sign its tokens.
+    """
     desk = _Desk(keys)
     routes = [
         Route("/.well-known/openid-configuration", desk.discovery),
@@ -63,7 +66,7 @@ class _Code:
 
 
 class _Desk:
-    """Answers the issuer's requests.
+    """Answers the HTTP requests to the local OIDC issuer, which signs the demo users in.
 
     Authorization codes are kept in memory, for two minutes.
     """

@@ -92,7 +92,10 @@ class Paths:
 
     @property
     def notify_url(self) -> str:
-        """Return the address at which the local stack receives its own events to the seller."""
+        """Return the URL to which the local stack sends its events to the seller.
+
+        The port is the Stripe simulator's, where they are received for inspection.
+        """
         return f"{self.stripe_url}/_events"
 
     def environment(self) -> dict[str, str]:

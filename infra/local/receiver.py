@@ -55,7 +55,7 @@ class Receiver:
                 return RedirectResponse(RECEIVED, status_code=307)
 
     async def control(self, request: Request) -> Response:
-        """Handle the control routes: list or forget events, or change the behaviour."""
+        """Handle /_control/received: list or forget the events, or set how to answer them."""
         if request.method == "GET":
             return JSONResponse({"behave": self.behaviour, "received": list(self.received)})
         if request.method == "DELETE":
@@ -91,8 +91,9 @@ class _Slow(Response):
 
 
 def in_front_of(inner: ASGIApp | None) -> ASGIApp:
-    """Return an application with the receiver's routes, which passes other requests to ``inner``.
+    """Return an application that also receives the events to the seller.
 
+    It stands in for the seller's server on the local stack, and passes other requests to ``inner``.
     If ``inner`` is None, it answers 404 to them.
     """
     receiver = Receiver()

@@ -1,4 +1,4 @@
-"""The signing key of the local issuer, and the tokens that it signs."""
+"""Keeps the signing key of the local sign-in issuer, and signs access tokens with it."""
 
 import hashlib
 import json
@@ -17,7 +17,11 @@ TOKEN_SECONDS: Final = 3600
 
 
 class Keys:
-    """The signing key of the issuer, kept in a file so that tokens outlive a restart."""
+    """Signs the tokens of the local sign-in with a key that is kept in a file.
+
+    So tokens stay valid when the local stack restarts. ``public`` returns the keys that verify
+    them.
+    """
 
     def __init__(self, file: Path, issuer: str) -> None:
         """Read the signing key from ``file``. It is created if there is no such file."""

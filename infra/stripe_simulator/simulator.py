@@ -24,9 +24,10 @@ class Simulator:
         timing: Timing | None = None,
         clock_file: Path | None = None,
     ) -> None:
-        """``base_url`` is where the application is served, ``file`` is where objects are stored.
+        """``base_url`` is the simulator's own address, ``file`` is where objects are stored.
 
-        ``clock_file`` gets the seconds by which the clock was advanced.
+        Other programs read from ``clock_file``, if given, by how many seconds the simulator's
+        clock was advanced.
         """
         timing = timing or Timing()
         self.store = Store(file, timing.clock, clock_file)

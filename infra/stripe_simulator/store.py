@@ -106,7 +106,7 @@ class Store:
         return json.loads(row[0]) if row else None
 
     def remove(self, name: str) -> None:
-        """Delete an object."""
+        """Delete the object with the id ``name``. Does nothing if there is none."""
         self.db.execute("DELETE FROM things WHERE id = ?", (name,))
 
     def sequence(self, kind: str, name: str) -> int | None:
@@ -135,7 +135,11 @@ class Store:
         return [row[0] for row in self.db.execute(_OVERDUE, (self.now(),))]
 
     def note(self, name: str, value: Any = None) -> Any:
-        """Return the note with this name, or None. With ``value``, write it and return it."""
+        """Return the JSON value that is stored under ``name``, or None.
+
+        With ``value``, store it under ``name`` and return it. A note is what Stripe's objects do
+        not show, for example whether a payment method was used up.
+        """
         if value is not None:
             self.db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, json.dumps(value)))
             return value

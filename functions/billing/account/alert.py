@@ -14,10 +14,11 @@ LOW_AT_MAX: Final = UNITS_MAX
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A customer's threshold for ``quota.low``.
+    """Holds the number of units at which a customer is reported as low.
 
-    ``low_at`` 0 means that the event is never sent. ``is_default`` means
-    that it is the template's.
+    When fewer than ``low_at`` units remain, the event ``quota.low`` is sent to
+    the seller. 0 means that it is never sent. ``is_default`` means that the
+    customer has set no number, so that the deployment's applies.
     """
 
     low_at: Count
@@ -25,7 +26,11 @@ class Alert:
 
 
 def read(books: Books, user_id: str) -> Alert:
-    """Return the customer's threshold for ``quota.low``."""
+    """Return the number of units at which this customer is reported as low.
+
+    The event ``quota.low`` is then sent to the seller. If the customer has set
+    no number, it is the deployment's.
+    """
     low_at = read_account(books.store, user_id).low_at
     if low_at is None:
         return Alert(books.telling.low_at, is_default=True)

@@ -21,10 +21,11 @@ BALANCE_MAX: Final = 2**53 - 1
 
 
 class _Sum(NamedTuple):
-    """Holds the sum of a user's ledger entries up to some entry.
+    """Holds the sum of a user's ledger entries older than those shown so far.
 
-    ``last`` is the time ``booked_at`` of the newest booking when the sum was
-    computed. If the account has a newer booking, the sum is stale.
+    On the first page it is the sum of all entries. ``last`` is the time
+    ``booked_at`` of the newest booking when the sum was computed. If the
+    account has a newer booking, the sum is stale.
     """
 
     last: str
@@ -70,9 +71,10 @@ class _Cursor:
 
     @property
     def sum(self) -> _Sum:
-        """Return the sum of the entries older than those of earlier pages.
+        """Return the sum of all ledger entries on this page and later ones.
 
-        It is the balance after the first entry of this page.
+        The pages list the newest entry first. So the sum is the balance right
+        after the first entry of this page.
         """
         return _Sum(self.last, self.balance)
 
@@ -129,9 +131,10 @@ def _sum_at(books: Books, user_id: str, place: _Cursor | None) -> _Sum:
 
 
 def _units_before(books: Books, user_id: str, place: _Cursor) -> int:
-    """Return the sum of units from the newest entry down to ``place``.
+    """Return the sum of the units in the ledger entries of earlier pages.
 
-    The entry that ``place`` names is included, unless a restore has lost it.
+    The pages list the newest entry first, and ``place`` names the last entry
+    of the page before. That entry is included, unless a restore has lost it.
     """
     units: int = 0
     after: Item | None = None

@@ -32,9 +32,10 @@ def read_quota(books: Books, user_id: str) -> Quota:
 
 
 def _next(lots: Lots) -> Expiry | None:
-    """Return the units that expire first, and when.
+    """Return how many units expire first, and when.
 
-    Returns None if no free unit can expire.
+    Units that a hold has set aside are not counted. Returns None if no other
+    unit can expire.
     """
     dated = [lot for lot in lots if lot.expires_at and lot.free]
     if not dated:

@@ -1,4 +1,7 @@
-"""Sends events for units that expire in 7 days and in 1 day, once each."""
+"""Sends the seller events for units that expire in 7 days, and in 1 day.
+
+Each reminder is sent once.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,12 +25,13 @@ subtracted.
 
 
 def marks(books: Books) -> Iterator[tuple[str, int]]:
-    """Yield the index values with which a sweep finds lots, each with a time.
+    """Yield with which index values a sweep finds lots, and how early.
 
-    A lot is the units of one purchase or grant. Its attribute ``open`` says
-    how many of its reminders of expiry are past. A lot with a yielded value is
-    due that many seconds before its expiry: for a reminder, or with 0 to be
-    removed. If the deployment sends no events, all times are 0.
+    A lot is the units of one purchase or grant. Its attribute ``open``, by
+    which an index finds it, says which reminder of its expiry comes next, or
+    that none does. A lot with the yielded value is due the yielded seconds
+    before it expires: to send that reminder or, with 0, to remove its units.
+    If the deployment sends no events, all times are 0.
     """
     yield MARKS[-1], 0
     for mark, before in zip(MARKS[:-1], REMINDERS, strict=True):

@@ -29,7 +29,12 @@ NOT_AS_AGREED: Final = ("plan_removed", "price_changed")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """A customer's agreement to automatic top-ups, and its open charge."""
+    """Holds a customer's agreement to automatic top-ups, and its open charge.
+
+    It says which plan is bought again, at which price, with which saved card,
+    below how many units and how often. ``charge`` is the charge that is under
+    way, or None.
+    """
 
     user_id: str
     on: bool = False

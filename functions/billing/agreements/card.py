@@ -1,4 +1,8 @@
-"""Defines the saved card that an agreement charges, and how often it may be tried."""
+"""Defines the saved card that automatic top-ups charge.
+
+It also says how many attempts to charge one card are allowed, and in what
+period.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -37,7 +41,7 @@ class Card:
         return self.print or self.id
 
     def as_answer(self) -> dict[str, Any] | None:
-        """Return the card as the API shows it."""
+        """Return the card as the API shows it, or None if no card is saved."""
         if not self.id:
             return None
         names = ("brand", "last4", "exp_month", "exp_year")

@@ -1,4 +1,4 @@
-"""What a customer decides on automatic top-ups: agree, show, switch off.
+"""Stores, shows and ends a customer's agreement to automatic top-ups.
 
 They are off unless the customer has agreed. The price and the units are stored
 as the customer agreed to them.
@@ -53,9 +53,9 @@ def agree(
 
     It is returned as the API shows it. To agree again ends a pause. The newest
     saved card will be charged. The number of charges in this month is kept.
-    The sweep looks at the agreement at once, so that the next run charges an
-    account that is below the threshold already. Raises ``no_saved_card``
-    without a saved card.
+    If no charge is open, the next sweep, a job of each minute, looks at the
+    agreement, and charges an account that is below the threshold already.
+    Raises ``no_saved_card`` without a saved card.
     """
     customer = customers.find(books, user_id)
     card = newest_card(cards, customer) if customer else None
@@ -85,13 +85,14 @@ def agree(
 
 
 def _at_once(before: Agreement, now: int, agreed: Agreement) -> Agreement:
-    """Return ``agreed`` with the time at which the sweep must look at it.
+    """Return ``agreed`` with the time at which its charge is to be looked at.
 
-    The sweep is a job of each minute. ``agreed`` is the new agreement, and
-    ``before`` the stored one. The time is now, unless a charge is open. An
-    open charge keeps the time of its next step, so that a repeated PUT does
-    not try a declined card again early. But if the card or the plan is another
-    one now, a charge that waits for its next attempt is tried now.
+    A job that runs each minute looks at the agreements to automatic top-ups
+    whose time has come. ``agreed`` is the new agreement, and ``before`` the
+    stored one. The time is now, unless a charge is open. An open charge keeps
+    the time of its next step, so that a repeated PUT does not try a declined
+    card again early. But if the new agreement has another card or plan, a
+    charge that waits for its next attempt is tried now.
     """
     charge = before.charge
     if charge is None:

@@ -1,4 +1,7 @@
-"""Tells the UTC months in which an agreement's charges are counted."""
+"""Computes the UTC months by which automatic charges are counted.
+
+A customer's agreement to automatic top-ups limits the charges in a month.
+"""
 
 from datetime import datetime
 from typing import Final

@@ -1,7 +1,7 @@
-"""Reads and writes the row of a customer's agreement, ``quotas (user, "top_up")``.
+"""Reads and writes the row of a customer's agreement to automatic top-ups.
 
-Each write is on the condition that the row's version has not changed since it
-was read.
+The row is ``quotas (user, "top_up")``. Each write is on the condition that the
+row's version has not changed since it was read.
 """
 
 from typing import Literal
@@ -18,7 +18,10 @@ def row(user_id: str) -> tuple[Literal["quotas"], tuple[str, str]]:
 
 
 def read(books: Books, user_id: str) -> Agreement:
-    """Return a customer's stored agreement to automatic top-ups."""
+    """Return a customer's stored agreement to automatic top-ups.
+
+    If none is stored, the result is an agreement that is switched off.
+    """
     return Agreement.from_item(user_id, books.store.get(*row(user_id)))
 
 
@@ -46,8 +49,8 @@ def pin(seen: Agreement) -> Write:
     """Return a write that changes nothing but the agreement's version.
 
     DynamoDB refuses it if the stored agreement has changed since it was read
-    as ``seen``. A ConditionCheck could do the same, but all functions that
-    take units would then need another permission.
+    as ``seen``. A ConditionCheck could do the same, but all Lambda functions
+    that take units would then need another permission.
     """
     return change(seen, seen)
 
@@ -55,10 +58,11 @@ def pin(seen: Agreement) -> Write:
 def watch(agreement: Agreement) -> Write:
     """Return the write that sets or removes the balance's ``top_up_at``.
 
-    Each debit compares ``remaining`` with it, to see whether the debit takes
-    the account below the agreed threshold (``when_below``). It is set while
-    the agreement is switched on, also during a pause: the debit then reads the
-    agreement.
+    It is the threshold that the customer agreed to (``when_below``). A debit
+    that takes the account below it reads the agreement, to see whether to
+    charge the card. It is set while the agreement is switched on, and removed
+    otherwise. It stays set while charges are paused, because only the
+    agreement says that they are.
     """
     key = (agreement.user_id, "quota")
     if agreement.on:

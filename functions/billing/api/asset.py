@@ -23,7 +23,10 @@ class Asset:
 
     @classmethod
     def of(cls, kind: str, text: str) -> "Asset":
-        """Return the asset of a text. ``kind`` is html or javascript."""
+        """Return a file of the web page with this text, also compressed.
+
+        ``kind`` is ``html`` or ``javascript``.
+        """
         content = text.encode()
         packed = gzip.compress(content, 9, mtime=0)
         return cls(

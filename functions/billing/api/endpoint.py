@@ -52,9 +52,10 @@ def site_url(request: Request) -> str:
 
 
 def meter(request: Request) -> Meter:
-    """Return the Meter for debits and holds.
+    """Return what debits and holds need, as a Meter.
 
-    It has the Books, and the URL at which units are sold.
+    It has the access to our tables, and the URL at which a customer can buy
+    units.
     """
     return Meter(container.books(), site_url(request))
 
@@ -62,18 +63,19 @@ def meter(request: Request) -> Meter:
 def endpoint(act: Callable[[Request], Answer]) -> Lambda:
     """Return a Lambda handler that answers each request with ``act``.
 
-    The client of DynamoDB is created at the start, so ``act`` may use the
-    Books.
+    It is for an ``act`` that uses our tables: DynamoDB's client is created
+    while Lambda starts the process. Others can use static_endpoint.
     """
     in_init(connect)
     return static_endpoint(act)
 
 
 def static_endpoint(act: Callable[[Request], Answer]) -> Lambda:
-    """Return a Lambda handler for an ``act`` that does not use the Books.
+    """Return a Lambda handler for an ``act`` that needs none of our tables.
 
-    A caller's mistake is answered with 4xx, and every other error with 5xx
-    and a log line.
+    Unlike ``endpoint``, it creates no client of DynamoDB at the start. A
+    caller's mistake is answered with 4xx, and every other error with 5xx and a
+    log line.
     """
 
     @functools.wraps(act)

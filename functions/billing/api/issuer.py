@@ -1,4 +1,4 @@
-"""Asks the sign-in issuer for its endpoints, and tells an address's origin."""
+"""Asks the sign-in issuer for its endpoints, and finds the origin of a URL."""
 
 import json
 import os

@@ -45,10 +45,10 @@ def whole(body: Mapping[str, Any], name: str, largest: int = UNITS_MAX) -> int:
 def whole_or_null(
     body: Mapping[str, Any], name: str, least: int, largest: int
 ) -> int | None:
-    """Return the member ``name``, a whole number or None.
+    """Return the member ``name``, a whole number, or None if it is null.
 
-    Raises ``invalid_request`` unless it is null or a number from ``least``
-    to ``largest``.
+    The caller has checked that it is there. Raises ``invalid_request`` unless
+    it is null or a whole number from ``least`` to ``largest``.
     """
     value = body[name]
     if value is None:

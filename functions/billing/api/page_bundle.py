@@ -69,10 +69,11 @@ def _exports(text: str) -> list[str]:
 
 
 def _scope(name: str, text: str) -> str:
-    """Return the module's text as a function whose result are its exports.
+    """Return JavaScript that puts a module's exports into one constant.
 
-    The function keeps the module's names apart from those of other
-    modules.
+    The module's ``text`` runs in a function, which keeps its names apart from
+    those of other modules. ``name`` is the module's. Raises ValueError for an
+    import or export that cannot be rewritten so.
     """
     body = DEFAULT.sub(
         "const $default = ", EXPORT.sub(r"\1", IMPORT.sub(_take, text))

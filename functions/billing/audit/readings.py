@@ -44,10 +44,12 @@ def settled_tally(store: Store, user_id: str) -> Tally | None:
 
 
 def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
-    """Yield the payments on which an account's ledger and payments differ.
+    """Yield the id of each payment whose units in the ledger are wrong.
 
-    It yields payment ids, or the id of the session or payment intent if
-    there is no payment for it.
+    The right number is the units bought, less those that a refund or dispute
+    took back, as the payment's row says. If the ledger has units for a
+    Checkout Session or payment intent of which no payment is stored, the id of
+    that Stripe object is yielded.
     """
     funded: dict[str, int] = {}
     for item in store.pages("ledger", user_id):

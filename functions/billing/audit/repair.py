@@ -33,10 +33,10 @@ class Repaired:
 
 
 def repair_account(job: Run, user_id: str) -> Repaired:
-    """Repair one account, and return what was done. Idempotent.
+    """Repair one account, and return what was done, in one sentence each.
 
-    If ``job.repair`` is False, nothing is written, and the sentences say
-    what would be done.
+    If ``job.repair`` is False, nothing is written, and the sentences say what
+    would be done. A second run changes nothing more.
     """
     differences = _repair_payments(job, user_id)
     acts = [_act(difference) for difference in differences]

@@ -36,10 +36,11 @@ def repair_balance(job: Run, user_id: str, unbooked: int = 0) -> Iterator[str]:
     """Recompute the balance, write it, and yield a sentence per change.
 
     It is computed from the ledger, the open holds and the lots (units of one
-    purchase or grant). Without ``job.repair`` nothing is written; then
-    ``unbooked`` are the units of lost ledger entries that were not written
-    either. If the balance changes meanwhile, it is computed again. Raises
-    OutcomeUnknownError if it keeps changing.
+    purchase or grant). Without ``job.repair`` nothing is written. The ledger
+    may then lack entries that a repair would have written before. Their units
+    are given as ``unbooked``, and are added to the ledger's. If the balance
+    changes meanwhile, it is computed again. Raises OutcomeUnknownError if it
+    keeps changing.
     """
     store = job.books.store
     store.deadline.begin()

@@ -51,15 +51,15 @@ def repair_keys(job: Run, user_id: str) -> Iterator[str]:
 def _repair(
     job: Run, user_id: str, key_id: str, booked: int, revoked: int
 ) -> Iterator[str]:
-    """Correct an API key's counted use. Yield a sentence if it was wrong.
+    """Correct an API key's stored use. Yield a sentence if it was wrong.
 
-    Without ``job.repair`` nothing is written. The key's ledger entries show
-    ``booked`` units. ``revoked`` is the use stored in the key's own row, which
-    counts what it used until it was revoked. A live key also has a bookmark:
-    ``day``, its use when the day began, and ``more``, earlier use that is in
-    no ledger entry yet. If all is right, ``booked`` and ``more`` add up to
-    ``revoked`` and ``day``, which is 0 for a revoked key. Raises
-    OutcomeUnknownError if the account keeps changing until the deadline.
+    Without ``job.repair`` nothing is written. ``booked`` are the key's units
+    in the ledger. ``revoked`` are those in the key's own row, to which its use
+    is moved when it is revoked. ``more`` is past use that is in no ledger
+    entry yet. For a revoked key, ``revoked`` must be ``booked`` plus ``more``.
+    For a live key, its use when the day began must be ``booked`` plus
+    ``more``, less ``revoked``. Raises OutcomeUnknownError if the account keeps
+    changing until the deadline.
     """
     store, name = job.books.store, name_of(key_id)
     store.deadline.begin()
@@ -153,14 +153,14 @@ class _Recount(NamedTuple):
 def _recount(
     balance: Balance, mark: Bookmark, counter: str, booked: int
 ) -> _Recount:
-    """Return an API key's counter and bookmark, stored and corrected.
+    """Return an API key's counter and bookmark, as stored and as they must be.
 
-    The counter is all that the key ever used. The bookmark, ``mark``, has its
-    use when the day began: that must be ``booked``, the units in ledger
-    entries, plus ``mark.more``, the earlier use that is in none yet. The use
-    since the day began is kept, but is at most the use of the whole account
-    that is in no entry yet. ``counter`` is the name of the counter's attribute
-    in the balance.
+    The counter, the balance's attribute ``counter``, is all that the key ever
+    used. The bookmark, ``mark``, is what it had used when the day and the
+    month began. The use when the day began is corrected to ``booked``, the
+    key's units in ledger entries, plus ``mark.more``, its earlier use that no
+    entry shows yet. The use since then is kept, but is at most what no ledger
+    entry shows yet of the whole account's use.
     """
     total, day = balance.keys[counter], booked + mark.more
     since = min(max(0, total - day), balance.used - balance.itemised)

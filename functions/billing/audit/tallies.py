@@ -116,8 +116,10 @@ def _add_balance(tally: Tally, balance: Balance) -> None:
 def _add_uses(tally: Tally, uses: Uses) -> None:
     """Add one user's row ``uses`` to the tally (the sums of the account).
 
-    The row has, for each API key, figures of its use that is in no ledger
-    entry yet. ``_add_balance`` adds the rest: the counters of the keys.
+    The row has, for each API key, two figures: what the key had ever used when
+    the day began, and its use besides that is not in the ledger yet. Together
+    with the keys' counters, which ``_add_balance`` adds, they show how many
+    units the ledger does not have yet.
     """
     for marks in (uses.live, uses.revoked):
         for name, mark in marks.items():

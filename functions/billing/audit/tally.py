@@ -83,11 +83,11 @@ class Tally:
     keys_revoked_weighed: int = 0
 
     def steady(self) -> tuple[int, ...]:
-        """Return the figures that debits do not change.
+        """Return those of the account's sums that debits do not change.
 
         If they are equal in two readings of an account, only debits came in
-        between. Then the other figures are right too: a debit changes
-        ``used``, ``remaining`` and a key's counter together, in one row.
+        between. Then the other sums are right too: a debit changes ``used``,
+        ``remaining`` and a key's counter together, in one row.
         """
         moving = ("used", "remaining", "keys_used")
         return tuple(

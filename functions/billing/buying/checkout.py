@@ -39,9 +39,10 @@ def create(
 
 
 def _answer(payment: Payment) -> dict[str, Any]:
-    """Return the answer to a checkout.
+    """Return the answer to a checkout: ids, plan, price, and the page's URL.
 
-    A repeat gets the same answer, even if the payment has changed since.
+    ``status`` is always ``pending``, so that a repeat gets the same answer
+    even if the payment has changed since.
     """
     return {
         "payment_id": payment.payment_id,

@@ -24,11 +24,13 @@ def confirm(
     name: str,
     missing: Callable[[StripeNotFoundError, Payment], None] = lambda *_: None,
 ) -> Payment:
-    """Ask Stripe about a payment, settle it, and return it, paid or not.
+    """Return a payment, updated with what Stripe says of it now.
 
-    ``name`` is the id of the payment, session or intent. ``missing`` is
-    called if Stripe does not know a session that we made: our secret key
-    then belongs to another Stripe account or mode.
+    If Stripe says that it is paid, its units are credited. ``name`` is the id
+    of the payment, its Checkout Session or its payment intent. ``missing`` is
+    called if Stripe does not know a session that we made: our secret key then
+    belongs to another Stripe account or mode. The payment is then returned as
+    it is stored.
     """
     payment = find(books, user_id, name)
     if payment.phase is Phase.PAID or not payment.funding_id:

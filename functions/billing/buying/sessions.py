@@ -45,11 +45,11 @@ def make_session(
     *,
     customer: Customer | None,
 ) -> Payment:
-    """Create a session at Stripe, and store it on the payment.
+    """Create a Checkout Session, and return the payment with it stored.
 
-    Returns the payment. ``customer`` returns the id of the customer at Stripe
-    to whom the card is saved; None saves no card. Raises
-    ``stripe_unavailable`` if Stripe fails each time.
+    ``customer`` returns the id of the customer at Stripe to whom the card is
+    saved; None saves no card. Raises ``stripe_unavailable`` after FAULTS_MAX
+    failed tries.
     """
     saves_to = customer("") if customer else ""
     for _ in range(FAULTS_MAX):

@@ -1,4 +1,7 @@
-"""Defines Stripe's answers about an automatic charge, for the state machine."""
+"""Defines the answers that Stripe can give about an automatic charge.
+
+``charging/state_machine.py`` decides by the answer what to do next.
+"""
 
 from dataclasses import dataclass
 
@@ -51,8 +54,8 @@ class Unknown:
 class NotMade:
     """Stripe's answer: this attempt has charged nothing so far.
 
-    It counts as failed only KEY_SECONDS after the request was first sent.
-    Before that, the request may still be under way.
+    It counts as failed only if the request was first sent at least 23 hours
+    ago (KEY_SECONDS). Before that, the request may still be under way.
     """
 
     intent: str = ""
@@ -63,11 +66,11 @@ Answer = Succeeded | Processing | Declined | Refused | Unknown | NotMade
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What Stripe says about an automatic charge.
+    """Holds what Stripe says about an automatic charge.
 
-    ``answer`` is for the state machine. ``fact`` is what
-    settlement must record (a parsed payment intent or decline), or None if
-    there is nothing to record.
+    ``answer`` decides the next step of the charge (see state_machine).
+    ``fact`` is what must be recorded about the payment (a parsed payment
+    intent or decline), or None if there is nothing to record.
     """
 
     answer: Answer

@@ -1,6 +1,6 @@
 """Sends an automatic charge to Stripe, and reads the answer.
 
-The result is an Answer for the state machine.
+``charging/state_machine.py`` decides by the answer what to do next.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ https://docs.stripe.com/api/errors.
 
 @dataclass(frozen=True, slots=True)
 class Asker(Lookup):
-    """Asks Stripe about the automatic charges of one deployment.
+    """Sends automatic charges to Stripe, and looks up their outcomes.
 
     ``stack`` is the stack's name, shown in Stripe's dashboard.
     """
@@ -57,11 +57,12 @@ class Asker(Lookup):
     def _known(
         self, payment: Payment, charge: Charge
     ) -> Mapping[str, Any] | None:
-        """Return the payment intent that an earlier attempt has made.
+        """Return the payment intent that an earlier attempt may have made.
 
         It is used again, so that the charge gets no second intent. Returns
-        None if this is the first attempt, if Stripe has no such intent, or if
-        the charge already has the intent's id.
+        None if Stripe has no such intent. Returns None without asking Stripe
+        for the first attempt, or if the charge has the intent's id already:
+        ``_charge`` then uses that intent.
         """
         if not charge.attempt or charge.intent:
             return None

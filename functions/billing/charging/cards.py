@@ -24,7 +24,7 @@ class Cards(Protocol):
         """Confirm a declined payment intent again, and return it."""
 
     def intent(self, intent: str) -> Mapping[str, Any]:
-        """Return a payment intent."""
+        """Return the payment intent with this id, as Stripe has it now."""
 
     def intents_of(
         self, customer: str, since: int

@@ -1,4 +1,8 @@
-"""Defines the open automatic charge of an account, as its agreement stores it."""
+"""Defines an automatic charge that is not finished yet.
+
+An account has at most one. It is stored in the row of the customer's agreement
+to automatic top-ups.
+"""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -101,9 +101,10 @@ def verdict(error: Mapping[str, Any]) -> Verdict:
     """Return a decline's class: ``soft``, ``hard`` or ``authentication``.
 
     ``error`` is Stripe's error object. ``hard`` means that the same card
-    is not tried again. Unknown codes are soft, because most declines are
-    ``generic_decline``, and ``advice_code`` says if a retry is useless. A
-    soft decline is tried three times more, hours apart:
+    is not tried again, and ``authentication`` that the bank wants the customer
+    to take part. A soft decline is tried three times more, hours apart.
+    Unknown codes are soft, because most declines are ``generic_decline``, and
+    ``advice_code`` says if a retry is useless:
     https://docs.stripe.com/declines/card
     """
     codes = {error.get("code"), error.get("decline_code")}

@@ -130,9 +130,11 @@ class Lookup:
 def read_decline(
     payment: Payment, error: Mapping[str, Any], intent: str, now: int
 ) -> Word:
-    """Return the answer for a declined attempt, with the fact of the decline.
+    """Return what Stripe says of a declined attempt to charge a card.
 
-    ``error`` is Stripe's error object.
+    The result has the class of the decline, and the decline as a fact, which
+    settlement records. ``error`` is Stripe's error object, and ``intent`` the
+    id of the payment intent.
     """
     code = intents.failure_code(error)
     fact = DeclinedFact(

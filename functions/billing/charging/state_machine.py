@@ -137,7 +137,12 @@ def put_off(charge: Charge, now: int) -> Charge:
 
 
 def after(charge: Charge, answer: Answer, now: int) -> Charge | Closed:
-    """Return the charge after Stripe's answer, or Closed if it is over."""
+    """Return the automatic charge as it is after Stripe's answer, or Closed.
+
+    Closed means that the charge has succeeded, or has failed and is not tried
+    again. If the answer leaves the outcome unknown, the charge is returned
+    unchanged. Nothing is written here.
+    """
     match answer:
         case Succeeded():
             return Closed()

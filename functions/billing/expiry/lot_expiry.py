@@ -129,11 +129,12 @@ def expire_due(books: Books, user_id: str, balance: Balance) -> None:
 def _commit_without_booked(
     books: Books, writes: Sequence[Write], refused: ConditionFailedError
 ) -> bool:
-    """Commit ``writes`` without the entries that the ledger already has.
+    """Commit ``writes`` again, without ledger entries that exist already.
 
-    Returns True if that was done. The ledger has such entries if the balance
-    was restored from an older backup. Returns False, and writes nothing, if
-    ``refused`` has another reason.
+    DynamoDB has refused them all once (``refused``). If existing ledger
+    entries were the only cause, the other writes are committed, and the result
+    is True. That happens if the balance was restored from an older backup than
+    the ledger. Otherwise nothing is written, and the result is False.
     """
     if any(writes[place].table != "ledger" for place in refused.old):
         return False
@@ -157,7 +158,7 @@ def _first_due(books: Books, user_id: str, now_epoch: int) -> tuple[Lots, Lots]:
 
 
 def _with_free(books: Books, user_id: str) -> Iterator[Lot]:
-    """Yield the lots that have free units, the first to expire first.
+    """Yield the lots that have units outside holds, first to expire first.
 
     A lot is the units of one purchase or grant. Lots whose units are all in
     holds are left out: they are not removed before the hold ends.

@@ -70,11 +70,11 @@ def read_with_lots(
 
 
 def _where_they_came_from(balance: Balance, holdings: Holdings) -> Lots:
-    """Return the lots with the units of open holds still counted as free.
+    """Return the account's lots as if open holds had taken nothing from them.
 
     A lot is the units of one purchase or grant. This is for an account that
     never had units that expire or were granted: its holds do not record from
-    which lots they took units.
+    which lots they took units. Units used by debits are subtracted.
     """
     unspent = balance.remaining + balance.held
     spare = unspent + balance.unburned - balance.lots_left

@@ -78,10 +78,10 @@ def read_to_change(
     """Return an account's balance and lots, for a write that changes them.
 
     A lot is the units of one purchase or grant. Expired holds and lots are
-    removed first. Lots are read, the first to expire first, until they have
-    ``enough`` free units and the lot with the key ``through`` is passed. It
-    makes two calls to DynamoDB, and more if something has expired or if used
-    units are in more lots than one transaction can write.
+    removed first. Then lots are read, the first to expire first, until they
+    have ``enough`` units that can be spent, and at least up to the key
+    ``through``. It makes two calls to DynamoDB. It makes more if something has
+    expired, or if used units are in more lots than one transaction can write.
     """
     balance = bring_up_to_date(books, user_id)
     return lot_burning.read_burnable(books, user_id, balance, enough, through)

@@ -1,1 +1,4 @@
-"""Grants: free units from the seller's backend, an operator, or on welcome."""
+"""Gives units without a payment (grants), and takes them back.
+
+They come from the seller's backend, from an operator, or as a welcome.
+"""

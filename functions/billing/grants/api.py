@@ -34,17 +34,21 @@ GRANT_ID_CHARS_MAX: Final = 100
 
 
 def grant_id_of(caller: str, key: str) -> str:
-    """Return the id of the grant for a caller's idempotency key."""
+    """Return the id of the grant for a caller's idempotency key.
+
+    It is a hash of both, so that a repeat leads to the same grant. A grant is
+    free units for a customer.
+    """
     return f"grant_{digest(caller, key)[:ID_CHARS]}"
 
 
 def give(books: Books, grant: Grant) -> dict[str, Any]:
-    """Book a grant, and return the answer.
+    """Book a grant (free units for a customer), and return the answer.
 
-    A repeat gets the first answer again, however late it comes. Raises
-    ``idempotency_conflict`` if the idempotency key was used with another
-    body, and ``invalid_request`` if the grant is not valid, for example
-    because it has already expired.
+    A repeat with the same idempotency key gets the first answer again, however
+    late it comes. Raises ``idempotency_conflict`` if the key was used with
+    another body, and ``invalid_request`` if the grant is not valid, for
+    example because its units would have expired already.
     """
     if kept := books.store.get("quotas", grant.row):
         return _repeat(grant, kept)

@@ -8,7 +8,7 @@ from billing.grants.grant import Grant, GrantError
 
 
 def conflict(grant: Grant) -> GrantError:
-    """Return the error for an id that another grant has."""
+    """Return the error for a grant whose id was used for another grant."""
     message = f"the id {grant.grant_id} was used before for another grant"
     return GrantError(
         "conflict", message, "give another --id for another grant"

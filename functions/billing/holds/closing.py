@@ -35,7 +35,11 @@ def capture(meter: Meter, hold_id: str, units: int) -> ClosedHold:
 
 
 def release(meter: Meter, hold_id: str) -> ClosedHold:
-    """Release all units of the hold. A repeat gets the same answer."""
+    """Release all units of a hold, and return the closed hold.
+
+    A repeat gets the same answer. Raises BillingError if there is no such
+    hold, or if it was captured or has expired.
+    """
     return _close(meter.books, HoldId.parse(hold_id), "released", 0)
 
 
@@ -43,9 +47,10 @@ def _close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold:
     """Capture or release a hold, and return the closed hold.
 
     ``units`` are captured and the rest is released. ``state`` is how the hold
-    ended: ``captured`` or ``released``. It is tried until the deadline.
+    ended: ``captured`` or ``released``. It is tried until the request's
+    deadline. Raises ``hold_closed`` for an expired hold: each attempt first
+    checks our clock, and then releases all of it instead.
 
-    An expired hold is not closed: each attempt checks our clock first.
     DynamoDB cannot compare with its own clock, so an attempt that started
     just before the expiry may still succeed up to 3 s later. Until then a
     reader may have seen the units as released. But nobody has spent them: to
@@ -75,7 +80,12 @@ def _close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold:
 def _try_to_close(
     books: Books, hold: HoldId, state: Ended, units: int
 ) -> ClosedHold | None:
-    """Close a hold, or return the stored answer if it is closed already.
+    """Capture or release a hold, and return the closed hold.
+
+    ``units`` of it are used for good, and the rest is given back. ``state`` is
+    ``captured`` or ``released``. If the same was done before, the result is
+    the same. Raises ``hold_closed`` if the hold was closed differently,
+    ``exceeds_hold`` if it has fewer units, and ``not_found`` if there is none.
 
     Returns None if the caller must try again: a concurrent request came first,
     or an expired hold had to be released or the last day's use booked before.

@@ -36,7 +36,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class ClosedHold:
-    """A hold that a caller has captured or released."""
+    """The answer for a hold (units set aside) that the caller has ended.
+
+    ``units`` were captured, that is used, and ``released`` were given back.
+    """
 
     hold_id: str
     status: Ended

@@ -126,13 +126,13 @@ def _open(hold: HoldId, taking: Taking, parts: Parts) -> Write:
 
 
 def _keep_holds_due(attempt: Attempt, expires_at: int) -> tuple[int, Write]:
-    """Return when the first open hold expires, and the balance's write.
+    """Return when the first open hold expires, and the write of the balance.
 
-    The hold to place counts too; it expires at ``expires_at``. The write is
-    the attempt's, which now also keeps ``holds_due``, the time of that first
-    expiry. DynamoDB refuses it if a concurrent request has changed
-    ``holds_due`` so that it would be wrong. An attempt that also releases
-    expired holds has a condition for that already.
+    ``attempt`` is one try to place a hold. That hold counts too; it expires at
+    ``expires_at``. The write is that of the attempt, and now also keeps
+    ``holds_due``, the time of that first expiry. DynamoDB refuses it if a
+    concurrent request has changed ``holds_due`` so that it would be wrong. An
+    attempt that also releases expired holds has a condition for that already.
     """
     seen = attempt.balance.holds_due
     is_sooner = not seen or expires_at < seen

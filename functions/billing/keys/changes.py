@@ -63,12 +63,12 @@ def change(
 def _try(
     books: Books, user_id: str, key_id: str, changed: Mapping[str, Any]
 ) -> bool:
-    """Try to change the API key once. Return whether it was changed.
+    """Try once to change an API key, and return whether it was changed.
 
-    False means that something else was done first, and the caller must try
-    again: the key's counters were created, or the last day's use was
-    booked. A new limit is refused by DynamoDB if any API key of the user has
-    changed since the balance was read.
+    False means that a necessary write was made first, and the caller must try
+    again: the key's counters were created, or the account's use of an earlier
+    day was written to the ledger. DynamoDB refuses a new limit if any API key
+    of the user has changed since the balance was read.
     """
     balance, uses = read_both(books.store, user_id)
     row = books.store.get("keys", (user_key(user_id), key_id))

@@ -26,7 +26,7 @@ class JsonObject(dict[str, Any]):
     """
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        """``pairs``: the members in their order, as JSON has them."""
+        """``pairs`` are its names and values, in the order of the text."""
         super().__init__(pairs)
         names = [name for name, _ in pairs]
         self.twice = sorted({name for name in names if names.count(name) > 1})

@@ -108,10 +108,11 @@ def _row_faults(row: Any, line: int) -> list[str]:
 def _reach_faults(
     row: Mapping[str, Any], line: int, seen: dict[tuple[Any, Any], int]
 ) -> list[str]:
-    """Return an error if an earlier row has the same method and path.
+    """Return a list with an error if an earlier row has the same calls.
 
-    Such a row can never count. ``seen`` has the lines of the earlier rows;
-    this one is added.
+    That is the same method and path: such a row of the cost table can never
+    count. Otherwise the list is empty, and the row is added to ``seen``, which
+    has the lines of the earlier rows.
     """
     place = (row["method"], segments_of(row["path"]))
     if place in seen:
@@ -123,10 +124,10 @@ def _reach_faults(
 
 
 def _never_any(seen: Mapping[tuple[Any, Any], int]) -> Iterator[str]:
-    """Yield an error for each ``ANY`` row that can never count.
+    """Yield an error for each ``ANY`` row of the cost table that no call uses.
 
-    That is so if each method has a row of its own for the same path. ``seen``
-    has the line of each row, by its method and path.
+    That is so if each HTTP method has a row of its own for the same path.
+    ``seen`` has the line number of each row, by its method and path.
     """
     for (method, shape), line in seen.items():
         others = (other for other in METHODS if other != "ANY")

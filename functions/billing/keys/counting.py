@@ -77,9 +77,10 @@ def spend_by(
 ) -> _Answer:
     """Debit or hold by calling ``act`` with an API key. Return its result.
 
-    ``spender`` is the key, whose id is known to be well formed. A key from a
-    version that did not count its use is counted first; if it cannot be,
-    ``act`` gets None. Raises the same errors as ``spend_for``.
+    ``spender`` is the key, whose id is known to be well formed. Keys that an
+    older version of this code created are not counted. The use of such a key
+    is counted from now on, or if that cannot be, ``act`` gets None. Raises the
+    same errors as ``spend_for``.
     """
     key: KeyUse | None = spender
     for _ in books.store.deadline.attempts():
@@ -98,13 +99,13 @@ def spend_by(
 
 
 def count_from_now(books: Books, user_id: str, key_id: str) -> KeyUse | None:
-    """Start to count an API key from a version that did not count its use.
+    """Start to count the use of an API key, and return the key as counted.
 
-    Returns the key for a debit or hold. Returns None if it cannot be counted:
-    another key of the user has the same short name (a hash of the id), or
-    LIVE_MAX keys are counted already. Such a key can spend as before, but
-    cannot have a limit. Raises ``invalid_key`` for anything but a live API key
-    of this user.
+    Keys that an older version of this code created were not counted. Returns
+    None if the key cannot be counted: another key of the user has the same
+    short name (a hash of the id), or LIVE_MAX keys are counted already. Such a
+    key can spend as before, but cannot have a limit. Raises ``invalid_key``
+    for anything but a live API key of this user.
     """
     for _ in books.store.deadline.attempts():
         balance = read_account(books.store, user_id)

@@ -21,7 +21,10 @@ from billing.storage.keys import user_key
 
 @dataclass(frozen=True, slots=True)
 class HeldKey:
-    """An API key as a caller who has its secret sees it."""
+    """What a caller who sends an API key's secret is shown of that key.
+
+    ``remaining`` is how many units can be taken with it.
+    """
 
     key_id: str
     name: str
@@ -33,10 +36,11 @@ class HeldKey:
 
 
 def show_held(meter: Meter, stage: str, presented: str) -> HeldKey:
-    """Return the API key whose secret is ``presented``.
+    """Return the API key whose secret is ``presented``, and what it has left.
 
-    Raises ``unauthorized`` if no live key has this secret. It reads the
-    key, then the account.
+    ``stage`` is the deployment's stage, which the secret must name. Raises
+    ``unauthorized`` if no live key has this secret. It reads the key, then the
+    account.
     """
     books = meter.books
     found = holder(books, stage, presented)

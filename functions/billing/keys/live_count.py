@@ -70,12 +70,13 @@ def commit_counted(books: Books, owner: str, writes: tuple[Write, ...]) -> None:
 def _recount(books: Books, owner: str, seen: Item | None) -> int:
     """Count a user's live API keys, store the number, and return it.
 
-    API keys from before there was a count are counted here, at the first
-    change. A count is also corrected when it is full or empty, because an
-    older version of the function, still running during a deployment, changes
-    keys without counting. ``seen`` is the count's row as it was read. The
-    number is not stored if a concurrent request has changed ``changes`` of
-    that row since. So it is still true when it is written.
+    It is called if the stored count does not allow a change: there is no count
+    yet, or it says 32 when a key is created, or 0 when one is revoked. It may
+    be wrong, because an older version of the function, still running during a
+    deployment, changes keys without counting. ``seen`` is the count's row as
+    it was read. The number is not stored if a concurrent request has changed
+    the row since. ``changes``, which grows with each revocation and recount,
+    shows that.
     """
     live = sum(1 for _ in books.store.pages("keys", owner, "key_"))
     if seen and seen["live"] == live:

@@ -49,11 +49,12 @@ def revoke(books: Books, user_id: str, key_id: str) -> None:
 def _revoke_uncounted(
     books: Books, user_id: str, key_id: str, writes: tuple[Write, ...]
 ) -> None:
-    """Revoke an API key whose use is not counted on the balance.
+    """Revoke an API key for which the balance has no counters yet.
 
-    ``writes`` would revoke a key that is counted. Here those of its counters
-    are replaced. If a concurrent debit has just created the counters,
-    ``revoke`` is called again. Raises ``not_found`` if the key is gone.
+    ``writes`` are the transaction that revokes a key with counters. The same
+    is written here, except that the counters must not exist, instead of being
+    removed. If a concurrent debit has just created them, ``revoke`` is called
+    again. Raises ``not_found`` if the key is gone.
     """
     uncounted = Write(
         "quotas",

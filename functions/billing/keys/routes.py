@@ -50,9 +50,10 @@ class Route:
         return is_greedy, -len(self.segments), variables, self.method == "ANY"
 
     def fits(self, method: str, segments: tuple[str, ...]) -> bool:
-        """Return whether the row matches a call.
+        """Return whether this row of the cost table is for a call.
 
-        ``segments`` are the parts of the call's path.
+        ``method`` is the call's HTTP method, and ``segments`` are the parts of
+        its path.
         """
         if self.method not in ("ANY", method):
             return False

@@ -19,9 +19,10 @@ NOTHING: Final[Parts] = {}
 
 @dataclass(frozen=True, slots=True)
 class Burned:
-    """The lots after units were taken from them.
+    """The result of taking units: the lots after it, and the units of each.
 
-    ``parts`` has how many units were taken from each lot.
+    ``parts`` has how many units were taken from each lot. A lot is the units
+    of one purchase or grant.
     """
 
     lots: Lots
@@ -38,9 +39,11 @@ class Burned:
 
 @dataclass(frozen=True, slots=True)
 class GivenBack:
-    """The lots after a hold was closed.
+    """Holds the lots after a hold was closed, and what became of its units.
 
-    It also says what happened to the units that were not used.
+    A lot is the units of one purchase or grant. ``back``, ``expired`` and
+    ``void`` count the units that the hold had set aside and that were not
+    used.
     """
 
     lots: Lots
@@ -71,9 +74,10 @@ def in_order(lots: Iterable[Lot]) -> Lots:
 
 
 def burn(lots: Lots, units: int) -> Burned:
-    """Return the lots after ``units`` of them were used (burned).
+    """Return the lots after ``units`` were used, and how many each lot gave.
 
-    The units that expire first are used first.
+    The lot that expires first is used first. If the lots have too few free
+    units, only those are used. A lot is the units of one purchase or grant.
     """
     parts = _from_first(((lot.key, lot.free) for lot in lots), units)
     after = (
@@ -101,11 +105,15 @@ def close_hold(
 ) -> GivenBack:
     """Return the lots after a hold ended, with what happened to its units.
 
-    ``parts`` is how many units of the hold came from each lot. ``captured`` of
-    them are used, those that expire first before others. The rest comes back.
-    Units of a voided grant are taken back. Others first pay ``debt``, the
-    units that the user owes, even if their lot has expired. Of what is left,
-    units of an expired lot expire, and the others can be spent again.
+    A lot is the units of one purchase or grant. ``parts`` is how many units of
+    the hold came from each lot. ``captured`` of them are used, first those
+    that expire first. The rest comes back:
+
+    - Units of a voided grant are taken back.
+    - Units of other lots, even expired ones, pay ``debt``, the units that the
+      user owes.
+    - Of what is left, units of an expired lot expire, and all others can be
+      spent again.
     """
     used = _from_first(sorted(parts.items()), captured)
     rest = {key: units - used.get(key, 0) for key, units in parts.items()}
@@ -133,9 +141,11 @@ def close_hold(
 
 
 def expire(lots: Lots, now_epoch: int) -> Burned:
-    """Return the lots without the free units of expired lots.
+    """Return the lots without expired units, and how many these were.
 
-    Units in open holds stay until the hold ends.
+    A lot is the units of one purchase or grant. The units that an open hold
+    has set aside stay in their lot until the hold ends. The result has the
+    expired units by lot.
     """
     due = {
         lot.key: lot.free
@@ -167,9 +177,11 @@ def take_back(lots: Lots, reference_id: str, units: int) -> Burned:
 
 
 def void(lots: Lots, key: str) -> Burned:
-    """Return the lots after the free units of one lot were taken back.
+    """Return the lots after one grant was taken back (voided).
 
-    Units that an open hold has are taken back when the hold ends.
+    ``key`` is the key of the lot with the grant's units. Those that no hold
+    has are taken back now. Units that an open hold has are taken back when the
+    hold ends.
     """
     parts = {lot.key: lot.free for lot in lots if lot.key == key and lot.free}
     after = (

@@ -1,4 +1,7 @@
-"""Shows a lot in ``GET /quota/lots`` and in events to the seller."""
+"""Shows a lot in ``GET /quota/lots`` and in events to the seller.
+
+A lot is the units of one purchase or grant.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated, Any

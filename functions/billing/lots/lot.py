@@ -120,7 +120,7 @@ class Lot:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Lot":
-        """Return the lot in a row.
+        """Return the lot (the units of one purchase or grant) in a table row.
 
         Attributes that a newer version wrote are ignored.
         """
@@ -141,9 +141,10 @@ def row_writes(
 ) -> list[Write]:
     """Return the writes that turn the lot's row ``before`` into ``after``.
 
-    None means that there is no row. A lot with no units left has no row
-    either. The list is empty if nothing changes. DynamoDB refuses the write if
-    the row is no longer as ``before``.
+    A lot is the units of one purchase or grant. None means that there is no
+    row. A lot with no units left has no row either. The list is empty if
+    nothing changes. DynamoDB refuses the write if the row is no longer as
+    ``before``.
     """
     if before == after:
         return []

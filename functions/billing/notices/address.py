@@ -36,7 +36,10 @@ class AddressError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The parts of the address in NotifyUrl."""
+    """The parts of the URL to which events to the seller are sent.
+
+    The seller sets it as the template's parameter NotifyUrl.
+    """
 
     is_https: bool
     host: str

@@ -33,13 +33,16 @@ class Account(Protocol):
 
     @property
     def told(self) -> int:
-        """Return the sequence number of the account's last event."""
+        """Return the number of the account's last event to the seller.
+
+        The events of each account are numbered in sequence.
+        """
 
     @property
     def low_at(self) -> int | None:
         """Return the customer's own threshold for ``quota.low``.
 
-        None means the template's.
+        None means that the template's parameter LowAtUnits applies.
         """
 
     @property
@@ -60,7 +63,9 @@ class Account(Protocol):
 class Crossing(NamedTuple):
     """What a write causes by crossing thresholds of an account.
 
-    It has the types of events to send, and what to add to the write.
+    A threshold is a number of units: falling below it, or rising to it, causes
+    an event or an automatic top-up. ``tells`` are the types of the events to
+    send. ``set``, ``remove`` and ``must`` are added to the balance's write.
     """
 
     tells: tuple[QuotaType, ...]
@@ -166,12 +171,15 @@ class _Move:
 
     @property
     def before(self) -> int:
-        """Return what remains after expired holds were given back."""
+        """Return how many units can be spent just before this change.
+
+        Units that expired holds give back in the same write are included.
+        """
         return self.stored + self.returned
 
     @property
     def after(self) -> int:
-        """Return what remains after the write."""
+        """Return the units that can be spent after the change."""
         return self.before + self.units
 
     def goes_below(self, threshold: int) -> bool:
@@ -179,12 +187,12 @@ class _Move:
         return self.before >= threshold > self.after
 
     def between(self, *thresholds: int) -> Iterator[Must]:
-        """Yield conditions for the write that bound ``remaining``.
+        """Yield conditions on ``remaining`` for the write that changes it.
 
-        Within the bounds, the change crosses the same ones of ``thresholds``,
-        even if a concurrent write comes first. For new units only the first
-        threshold counts. Nothing is yielded for units that a hold returns:
-        they cross none.
+        They hold while the change crosses the same ones of ``thresholds`` as
+        computed. DynamoDB refuses the write if a concurrent one changed that.
+        For new units only the first threshold counts. Yields nothing for units
+        that a hold returns: they cross none.
         """
         if self.units < 0:
             bounds = [

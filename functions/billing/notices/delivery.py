@@ -1,10 +1,12 @@
-"""The state machine of one event: pending, then delivered or dead.
+"""The states of one event to the seller: pending, then delivered or dead.
 
             try              accepted by every receiver
     pending ----> pending ----------------------------> delivered
                      |   other answer, or none: due again after a pause
                      |
                      '-- 410, or a failed try after 72 hours -----> dead
+
+The 72 hours begin when the event is stored, or when it is sent again by hand.
 
 Before each try, a conditional write sets the time of the next one. This claims
 the event, so that no concurrent run tries it. If the function crashes during
@@ -44,12 +46,12 @@ ERROR_CHARS_MAX: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The result of a try if the receiver has accepted the event."""
+    """Says that a receiver has accepted the event in a try to deliver it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The result of a try if the event was not accepted, or not answered.
+    """Says that a try to deliver an event failed: not accepted, or no answer.
 
     ``why`` is the reason as operators read it.
     """
@@ -59,7 +61,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The result of a try if the receiver refuses the event for good (410)."""
+    """Says that a receiver wants no more tries to deliver the event (410)."""
 
 
 Answer = Sent | Failed | Gone
@@ -73,9 +75,11 @@ Outcome = Literal["delivered", "retried", "dead", "skipped"]
 def deliver(books: Books, ways: Mapping[str, Way], row: Row) -> Outcome:
     """Try to deliver one event to each receiver that does not have it.
 
-    ``ways`` are the functions that send to a receiver, by its name.
-    Returns ``delivered``, ``retried`` (due again later), ``dead``, or
-    ``skipped`` if a concurrent run delivers it or nothing is left to do.
+    ``ways`` are the functions that send to a receiver, by its name. Returns
+    ``delivered``, or ``retried`` if it is due again later. ``dead`` means that
+    there is no other try: a receiver answered 410, or a try failed when the
+    event had been due for 72 hours. ``skipped`` means that a concurrent run
+    delivers the event or nothing is left to do.
     """
     begun = epoch(books.clock())
     if not _claim(books, row, begun):
@@ -93,10 +97,12 @@ def deliver(books: Books, ways: Mapping[str, Way], row: Row) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Learned:
-    """What all tries of an event have shown, including this one.
+    """Holds what the tries to send one event to the seller have shown so far.
 
-    ``done`` are the receivers that need no other try. ``gone`` is true if
-    one answered 410.
+    The present try is included. ``done`` are the receivers (the seller's URL
+    or an EventBridge bus) that need no other try. ``gone`` is true if one
+    answered 410, which refuses the event for good. ``errors`` are those of
+    the present try.
     """
 
     done: frozenset[str]
@@ -104,7 +110,10 @@ class _Learned:
     errors: tuple[str, ...]
 
     def attributes(self) -> dict[str, Any]:
-        """Return what this try sets in the event's row, by attribute."""
+        """Return the attributes to set in the event's row after this try.
+
+        It was a try to deliver the event to the seller.
+        """
         found: dict[str, Any] = {"done": self.done} if self.done else {}
         if self.errors:
             found["last_error"] = "; ".join(self.errors)[:ERROR_CHARS_MAX]
@@ -143,9 +152,9 @@ def pause_seconds(attempts: int) -> int:
 
 
 def send_again(books: Books, row: Row) -> None:
-    """Make an event due now for all receivers, for another 72 hours.
+    """Make an event to the seller due now for all receivers, with the same id.
 
-    It keeps its id.
+    Failed tries are repeated for 72 hours from now.
     """
     now = epoch(books.clock())
     again = {
@@ -177,7 +186,7 @@ def _claim(books: Books, row: Row, now: int) -> bool:
 
     The write counts the try, and sets the time of the next one already. So no
     concurrent run tries the event, and it is not lost if this try crashes. The
-    last try is made just after 72 hours.
+    last try is due 72 hours after the event was stored or sent again.
     """
     later = now + pause_seconds(row.attempts)
     end = row.since + WINDOW_SECONDS

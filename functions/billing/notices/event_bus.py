@@ -23,7 +23,10 @@ CLIENT: Final = Config(
 
 
 class EventBus:
-    """A client of one EventBridge bus."""
+    """Sends events to the seller to one EventBridge bus.
+
+    Call it with the row of an event.
+    """
 
     def __init__(self, bus: str) -> None:
         """``bus`` is the name of the EventBridge bus."""

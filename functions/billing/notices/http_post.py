@@ -82,9 +82,10 @@ class Wire:
         raise last
 
     def cut(self) -> None:
-        """Shut the connection down, at any point of the try.
+        """Shut the connection down, if there is one, while an event is sent.
 
-        A read that is waiting then gets an end of file.
+        A timer calls it at the deadline. A read that is waiting then gets an
+        end of file.
         """
         with suppress(OSError):
             if self._socket is not None:

@@ -31,9 +31,10 @@ NoticeType = Literal[
 
 
 class Notice(NamedTuple):
-    """An event to store. ``data`` is what the API would show.
+    """An event to the seller, to store with the write that causes it.
 
-    It is the quota, the payment or the lot after the change.
+    ``data`` is the quota, the payment or the lot (units of one purchase or
+    grant) after the change, as the API would show it.
     """
 
     type: NoticeType
@@ -52,10 +53,12 @@ def tell(
     may_open: bool = True,
     returned: int = 0,
 ) -> Iterator[Write]:
-    """Yield the balance's write, with events and charge that it causes.
+    """Yield the write of the balance, and the other writes that it causes.
 
-    Call it in every transaction that causes an event or changes ``remaining``,
-    and commit all writes that it yields; the balance's comes first.
+    Those store events to the seller, or open an automatic charge. Call it in
+    every transaction that causes an event or changes ``remaining``, and commit
+    all writes that it yields; the balance's comes first.
+
     ``account`` is the balance as it was read. ``write`` is the change of the
     balance, or None if the transaction changes something else. ``notices`` are
     events that are known already; those for crossed thresholds are found here.
@@ -147,10 +150,13 @@ def _crossed(
 def _told(
     account: Account, write: Write, crossing: Crossing, events: int
 ) -> Write:
-    """Return the balance's write with what ``crossing`` adds to it.
+    """Return the balance's write with what the crossing of thresholds adds.
 
-    ``crossing`` says which thresholds the write crosses. If there are events,
-    the write also raises the account's sequence number by their number.
+    ``crossing`` has the attributes to set or remove, for example that
+    ``quota.low`` was sent, and the conditions. ``events`` is how many events
+    to the seller are stored in the same transaction. If there are any, the
+    write also raises the account's sequence number of events by as many, and
+    requires that it is as it was read.
     """
     write = write._replace(
         set={**write.set, **crossing.set},

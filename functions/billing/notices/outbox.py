@@ -1,4 +1,7 @@
-"""Delivers many events concurrently, so that a slow receiver delays no other event."""
+"""Delivers many events to the seller concurrently.
+
+So a slow receiver delays no other event.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -51,11 +54,12 @@ def sweep(
     go_on: Callable[[], bool],
     report: Report,
 ) -> Counter[str]:
-    """Deliver the events that are due, while ``go_on()`` is true.
+    """Deliver the events to the seller whose next try is due.
 
-    They are delivered batch by batch. Returns how many events had each
-    outcome. ``ways`` are the functions that send to a receiver, by its name.
-    ``report`` is called with each event and its outcome or exception.
+    It goes on batch by batch while ``go_on()`` is true. Returns how many
+    events had each outcome. ``ways`` are the functions that send to a
+    receiver, by its name. ``report`` is called with each event and its outcome
+    or exception.
     """
     outcomes: Counter[str] = Counter()
     due = find_due(books)
@@ -70,7 +74,11 @@ def sweep(
 
 
 def find_due(books: Books) -> Iterator[Row]:
-    """Yield the events of all accounts that are due, the oldest first."""
+    """Yield the events to the seller that must be sent now, the oldest first.
+
+    They are those of all accounts that are not delivered and whose time for
+    the next try has come.
+    """
     owner, name = KEY_NAMES["notices"]
     now = int(books.clock().timestamp())
     after = None

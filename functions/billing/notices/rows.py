@@ -62,7 +62,7 @@ class Row:
 
     @classmethod
     def from_item(cls, item: Item) -> "Row":
-        """Return the event in a stored row.
+        """Return the event to the seller that is stored in ``item``.
 
         Attributes that a newer version wrote are ignored.
         """
@@ -72,7 +72,7 @@ class Row:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Return the row's key in the table."""
+        """Return this event's table key: the user's id and the range key."""
         return (self.user_id, self.notice)
 
     def body(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def new_row(
     data: Mapping[str, Any],
     now: datetime,
 ) -> Write:
-    """Return the write of a new event's row, so that it is delivered.
+    """Return the write that stores a new event to the seller, for delivery.
 
     ``kind`` is the event's type, ``data`` what it shows, and ``sequence`` its
     number among the events of the account.

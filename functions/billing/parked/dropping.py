@@ -16,9 +16,11 @@ from billing.storage.writes import Write, equals
 
 
 def drop(books: Books, parked: Parked, reason: str) -> None:
-    """Drop a parked event, because an operator decided not to settle it.
+    """Record that an operator decided not to settle a parked event.
 
-    Its record becomes one of a dropped event, with the operator's ``reason``.
+    Parked are Stripe events that were kept because they could not be settled.
+    The event is no longer one of them. A record of a dropped event, with the
+    operator's ``reason``, replaces its own.
     """
     books.store.commit(*_dropping(books, parked, reason))
 
@@ -66,11 +68,13 @@ def _dropping(books: Books, parked: Parked, reason: str) -> tuple[Write, Write]:
 def bring_back(
     books: Books, payment_intent: str, dropped: frozenset[str]
 ) -> None:
-    """Park again the refunds and disputes that were dropped with a purchase.
+    """Park a purchase's dropped refunds and disputes again.
 
-    Until this is done, the purchase cannot be credited. ``dropped`` are the
-    keys of these events' records. If a concurrent request brings them back
-    too, this one stops without an error.
+    To park an event is to store it for a later retry. These were dropped (not
+    to be retried) when an operator dropped their purchase. The purchase cannot
+    be credited before this is done. ``dropped`` are the keys of the events'
+    records. If a concurrent request brings them back too, this one stops
+    without an error.
     """
     with suppress(
         ConditionFailedError

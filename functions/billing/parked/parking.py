@@ -27,19 +27,21 @@ from billing.storage.writes import Write, creates, equals
 
 
 def is_dropped(books: Books, fact: Fact) -> bool:
-    """Return whether an operator has dropped the event or its purchase.
+    """Return whether an operator decided not to settle this Stripe event.
 
-    A dropped event is not parked again, and no operator is notified of it.
+    An event also counts as dropped if the operator dropped its purchase. A
+    dropped event is not kept for a retry, and no operator is notified of it.
     """
     return books.store.get("events", (DROPPED, name_of(fact))) is not None
 
 
 def park(books: Books, fact: Fact, park: Park) -> bool:
-    """Keep the event in the queue, and write a record of it.
+    """Keep a Stripe event that cannot be settled yet, and return True.
 
-    ``park`` has the reason. Returns False if the event's payment was credited
-    concurrently, so that the caller must decide again. An event that an
-    operator has dropped is not parked.
+    The event goes into the SQS queue, and a record of it into a table.
+    ``park`` has the reason. Nothing is written for an event that an operator
+    has dropped, and the result is True too. Returns False if the event's
+    payment was credited concurrently, so that the caller must decide again.
     """
     if is_dropped(books, fact):
         return True
@@ -87,9 +89,10 @@ def _update_reason(
 ) -> None:
     """Write the new reason and retry time of an event that is parked already.
 
-    ``record`` is its new record, and ``kept`` the stored one. Nothing is
-    written if ``kept`` is None or has the same kind of reason. Without this,
-    an event that now needs an operator would keep being retried silently.
+    A parked event is one that could not be settled yet. ``record`` is its new
+    record, and ``kept`` the stored one. Nothing is written if ``kept`` is None
+    or has the same kind of reason. Without this, an event that now needs an
+    operator would keep being retried silently.
     """
     if kept is None or kept["kind"] == record["kind"]:
         return

@@ -24,10 +24,10 @@ DROPPED: Final = "dropped"
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """One parked event.
+    """An event from Stripe that is kept (parked) to be settled later.
 
-    ``next_try`` is when to retry, in epoch seconds. It is 0 if the event
-    needs an operator.
+    ``why`` and ``kind`` are the reason. ``next_try`` is when to retry, in
+    epoch seconds, or 0 if the event needs an operator.
     """
 
     fact: Fact
@@ -93,16 +93,20 @@ def name_of(fact: Fact) -> str:
 
 
 def find(books: Books, name: str) -> Parked | None:
-    """Return the parked event with this record key.
+    """Return the parked event whose record has this range key.
 
-    Returns None if no such event is parked.
+    A parked event is one from Stripe that could not be settled yet. Returns
+    None if no such event is parked.
     """
     item = books.store.get("events", (PARKED, name))
     return Parked.from_item(item) if item else None
 
 
 def all_parked(books: Books) -> Iterator[Parked]:
-    """Yield every parked event, page by page."""
+    """Yield every Stripe event that was kept because it cannot be settled yet.
+
+    The table is read page by page, as the caller goes on.
+    """
     return (
         Parked.from_item(item) for item in books.store.pages("events", PARKED)
     )

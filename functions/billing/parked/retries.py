@@ -1,4 +1,8 @@
-"""Schedules the retries of a parked event, until it is settled."""
+"""Schedules the retries of a parked event.
+
+A parked event is one from Stripe that cannot be settled (written to our
+tables) yet, and is stored until it can.
+"""
 
 from datetime import timedelta
 from typing import Final

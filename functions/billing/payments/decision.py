@@ -20,9 +20,9 @@ these names.
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A decision to write ``payment`` and to move ``units``.
+    """Says to write ``payment``, and to add ``units`` to the user's balance.
 
-    ``units`` are positive for a credit and negative for a clawback.
+    ``units`` are negative if they are taken back after a refund or dispute.
     ``entry`` is the type of the ledger entry, or "" if no units move.
     """
 

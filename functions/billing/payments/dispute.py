@@ -37,11 +37,11 @@ class Dispute:
     def out_minor(self) -> int:
         """Return the money that the dispute has withdrawn and not returned.
 
-        It is in the payment's minor units, without fees, whatever the
-        dispute's status. If the transactions are in another currency, it is
-        the disputed amount times the part of the withdrawn money that has not
-        come back. Once the dispute is won and money came back, it is 0: a
-        difference in the exchange rate is the seller's.
+        It is in the payment's minor units, without fees. If Stripe moved the
+        money in another currency, it is the disputed amount times the part of
+        the withdrawn money that has not come back. But it is 0 if such a
+        dispute is won and some money came back: what is missing is a
+        difference in the exchange rate, which the seller bears.
         """
         out = max(0, -sum(self.transactions.values()))
         withdrawn = -sum(
@@ -74,10 +74,11 @@ class Dispute:
 
     @property
     def lost_minor(self) -> int:
-        """Return the disputed amount if the dispute is lost, else 0.
+        """Return the disputed amount if the customer keeps the money, else 0.
 
-        The customer then keeps the money. Adjustments of a few cents do not
-        change the amount. It is 0 if all of the money came back.
+        That is so if the dispute is lost, unless all of the money came back to
+        the seller nevertheless. The amount is what the customer disputed, even
+        if Stripe withdrew some cents more or less.
         """
         if self.closed != "lost":
             return 0
@@ -87,8 +88,9 @@ class Dispute:
     def with_fact(self, fact: DisputeFact) -> "Dispute":
         """Return this dispute with an event's information added.
 
-        The events may come in any order. Of two ends, the one that is later in
-        the list CLOSED counts: a lost dispute may still be won on appeal.
+        The events may come in any order. If two of them report different
+        results, the one that is later in the list CLOSED counts, because a
+        lost dispute may still be won on appeal.
         """
         mine, theirs = (
             (self.told_with, self.amount),

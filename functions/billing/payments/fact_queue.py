@@ -1,8 +1,9 @@
-"""Keeps events in an SQS queue, outside DynamoDB, until they are settled.
+"""Keeps Stripe's events in an SQS queue until they are settled.
 
-So a failure of one of the two services loses no event. If the parameter
-StripeEventBus is set, the queue also receives Stripe's events from Amazon
-EventBridge.
+To settle an event is to write its effect to our tables. The queue is outside
+DynamoDB, so a failure of DynamoDB alone, or of SQS alone, loses no event. If
+the parameter StripeEventBus is set, the queue also receives Stripe's events
+from Amazon EventBridge.
 """
 
 import json

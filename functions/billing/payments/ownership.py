@@ -64,10 +64,11 @@ def _needs_record(fact: Fact) -> bool:
 
 
 def _has_record(books: Books, fact: Fact) -> bool:
-    """Return whether we have the payment that a charge's metadata names.
+    """Return whether we have the payment that an event about refunds names.
 
-    That is for an event about refunds. For any other event it is false: its
-    payment was looked for before, and not found.
+    The ids of the user and the payment are in the metadata of the event's
+    charge. Without them the result is false. It is also false for any other
+    kind of event: its payment was looked for before, and not found.
     """
     if not isinstance(fact, RefundsFact) or not fact.payment_id:
         return False

@@ -1,7 +1,8 @@
 """Defines a payment, our record of one purchase.
 
-The phase only rises, so Stripe's events may arrive in any order: pending < declined < expired <
-processing < failed < paid. The states after ``paid`` follow from the refunds and disputes.
+Its phase says how far the purchase has come. It only rises, so Stripe's events
+may arrive in any order: pending < declined < expired < processing < failed <
+paid. The states after ``paid`` follow from the refunds and disputes.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from billing.payments.reversals import Reversals
 
 
 class Phase(IntEnum):
-    """The progress of a purchase. It is stored as the number."""
+    """Lists the states of a purchase. A payment's row stores the number."""
 
     PENDING = 0
     DECLINED = 1

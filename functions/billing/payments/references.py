@@ -29,10 +29,10 @@ _NO_EVENTS: Final[frozenset[str]] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What is stored of a payment intent or charge: to which payment it leads.
+    """Says to which payment of ours a payment intent or charge belongs.
 
-    ``payment_id`` and ``user_id`` are those of the payment, and "" until it is
-    credited.
+    ``payment_id`` and ``user_id`` are those of the payment. Both are "" until
+    the payment is credited.
     """
 
     payment_id: str = ""
@@ -75,11 +75,11 @@ def find(books: Books, stripe_id: str | None) -> Reference:
 
 
 def write_again(books: Books, payment: Payment) -> None:
-    """Write the reference row of a paid payment again.
+    """Write again the row that leads from a paid payment's intent to it.
 
-    The row leads from the payment intent to the payment, and a restore from a
-    backup can lose it. If parked events wait in the row for the payment,
-    recovery settles them.
+    A restore from a backup can lose that row. Refunds and disputes that the
+    row lists as waiting for the payment are taken off the list. They are
+    stored elsewhere too, and the job of each minute settles them.
     """
     books.store.commit(
         Write(
@@ -108,7 +108,11 @@ def leads_to(payment: Payment, intent: str, waiting: frozenset[str]) -> Write:
 
 
 def charge_leads_to(payment: Payment, charge: str) -> Write:
-    """Return the write of the reference row from a charge to its payment."""
+    """Return the write of the row that leads from a charge to its payment.
+
+    ``charge`` is the charge's id at Stripe. With the row, a later refund or
+    dispute that names only the charge finds its payment.
+    """
     return Write(*_row(charge), set=_owner(payment))
 
 

@@ -43,7 +43,10 @@ class Reversals:
 
     @property
     def disputed_minor(self) -> int:
-        """Return the money that disputes hold now or have taken for good."""
+        """Return the money that disputes hold now or have taken for good.
+
+        It is in the currency's smallest unit, for example cents.
+        """
         return sum(dispute.out_minor for dispute in self.disputes.values())
 
     @property
@@ -53,16 +56,20 @@ class Reversals:
 
     @property
     def returned_minor(self) -> int:
-        """Return the money that the customer keeps: refunds and lost disputes."""
+        """Return how much of the price the customer got back, in minor units.
+
+        It is what was refunded, and the amounts of lost disputes.
+        """
         return self.refunded_minor + sum(
             dispute.lost_minor for dispute in self.disputes.values()
         )
 
     def units_to_take_back(self, units: int, paid_minor: int) -> int:
-        """Return how many units to claw back in all.
+        """Return how many of a payment's units to take back in all.
 
-        It is ``units * returned money // paid_minor``, at most ``units``.
-        Rounding favours the customer until all money is refunded.
+        The payment bought ``units`` for ``paid_minor``, in minor units of its
+        currency. The same share of them is taken back as refunds and disputes
+        have returned of the money, rounded down in the customer's favour.
         """
         if paid_minor <= 0:
             return 0
@@ -79,7 +86,10 @@ class Reversals:
         return refund_id in self.standing and refund_id not in self.failed
 
     def with_fact(self, fact: RefundsFact | DisputeFact) -> "Reversals":
-        """Return these reversals with the information of an event added."""
+        """Return the payment's refunds and disputes after one more event.
+
+        ``fact`` is what the event says of a refund or dispute.
+        """
         match fact:
             case RefundsFact():
                 return self._with_refunds(fact)
@@ -100,7 +110,10 @@ class Reversals:
         )
 
     def _with_dispute(self, fact: DisputeFact) -> "Reversals":
-        """Return these reversals with an event's dispute added."""
+        """Return the payment's refunds and disputes with this event added.
+
+        What the event says of its dispute is added to what is known of it.
+        """
         learned = self.disputes.get(fact.dispute_id, Dispute()).with_fact(fact)
         return replace(
             self, disputes={**self.disputes, fact.dispute_id: learned}

@@ -133,17 +133,21 @@ class Balance:
 
     @property
     def earlier_free(self) -> int:
-        """Return how many free units are in no lot's row.
+        """Return how many units outside holds are in no lot's row.
 
         A lot is the units of one purchase or grant. Units from before there
-        were lots have no row. The number is negative if open holds took units
-        that the lots' rows still show as free.
+        were lots have no row. Used units that are not subtracted from the rows
+        yet are counted as not used. The number is negative if open holds took
+        units that the rows still show as free.
         """
         return self.remaining + self.unburned - self.lots_left + self.lots_held
 
     @property
     def ledger_units(self) -> int:
-        """Return the sum of the units of all ledger entries."""
+        """Return what the units of all ledger entries must add up to.
+
+        It is computed from the balance, and no entry is read.
+        """
         return self.total - self.itemised
 
     def after(self, write: Write) -> "Balance":
@@ -172,7 +176,11 @@ class Balance:
         return replace(self, **{**added, **known, **gone, "keys": keys})
 
     def shown(self, user_id: str) -> dict[str, Any]:
-        """Return the members of ``GET /quota``, for an event to the seller."""
+        """Return the quota for an event to the seller, as a dictionary.
+
+        It has the members of ``GET /quota``, except for the units that expire
+        next.
+        """
         return members(self.as_answer(user_id))
 
     def as_answer(

@@ -1,9 +1,10 @@
 """Keeps the user's row ``uses``: one bookmark for each API key.
 
-A bookmark has what no debit needs: the key's id, the window of its limit, and
-the value of its counter when the day and the month began. Every write of that
-row raises its ``version`` and the balance's ``keys_changed``. A write that
-depends on what was read requires that ``keys_changed`` is still the same.
+A bookmark has what a debit does not read: the key's id, whether its limit is
+per day, per month or in all, and the value of its counter when the day and the
+month began. Every write of that row raises its ``version`` and the balance's
+``keys_changed``. A write that depends on what was read requires that
+``keys_changed`` is still the same.
 """
 
 from collections.abc import Mapping
@@ -77,9 +78,10 @@ class Uses(NamedTuple):
 def read_uses(store: Store, user_id: str) -> Uses:
     """Return the user's row ``uses``: a bookmark for each API key.
 
-    A bookmark is what the key had used when the day and the month began. Call
-    this after the balance was read. Then a write with the condition
-    ``pin(balance)`` is refused also if this row has changed.
+    A bookmark is what the key had used when the day and the month began. Read
+    the balance before this. Each change of the row also changes the balance,
+    so if the row changes after that, DynamoDB refuses a write that has the
+    condition ``pin(balance)``.
     """
     return uses_from(store.get("quotas", (user_id, USES)))
 
@@ -103,9 +105,10 @@ def read_both(store: Store, user_id: str) -> tuple[Balance, Uses]:
 
 
 def uses_from(item: Item | None) -> Uses:
-    """Return the API keys' bookmarks in a stored row ``uses``.
+    """Return the user's row ``uses`` in a stored item.
 
-    Without a row (None) there are none.
+    It has a bookmark for each API key: what the key had used when the day and
+    the month began. Without an item (None) there are no bookmarks.
     """
     stored = item or {}
     live = {
@@ -159,10 +162,11 @@ BUMP: Final[Mapping[str, int]] = {"keys_changed": 1}
 
 
 def pin(balance: Balance) -> Must:
-    """Return the clause that the user's API keys have not changed.
+    """Return the condition that the user's API keys have not changed.
 
     It makes DynamoDB refuse a write if a key was created, changed or revoked
-    since ``balance`` was read, or if the counters began a new day.
+    since ``balance`` was read, or if the counting of the keys' use per day was
+    started for a new day.
     """
     if balance.keys_changed:
         return equals("keys_changed", balance.keys_changed)

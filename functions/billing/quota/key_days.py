@@ -1,4 +1,8 @@
-"""Begins a new day for the counters of API keys, and for their limits."""
+"""Starts a new day in the counters of each API key's use.
+
+What each key used on the past day goes into that day's ledger entry. A limit
+whose day or month has ended starts again at its full size.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -130,13 +134,13 @@ def _begin(
 def _gives_back(
     bookmark: Bookmark, balance: Balance, name: str, today: str
 ) -> dict[str, int]:
-    """Return what to add to the rest of an API key's limit on a new day.
+    """Return by how much a new day raises what is left of an API key's limit.
 
-    If the limit's day or month has ended, it is what the key used in it, so
-    that the limit is whole again. The dict has that number by the name of the
-    balance's attribute. It is {} if there is nothing to add. A key without a
-    limit is treated like one with a limit per day. ``name`` is the key's short
-    name, a hash of its id.
+    If the limit's day or month has ended, it is what the key used in that
+    time, so that all of the limit is left again. The result has this number
+    under the name of the balance's attribute to add it to, or is {} if there
+    is nothing to add. A key without a limit is treated like one with a limit
+    per day. ``name`` is the key's short name, a hash of its id.
     """
     per = bookmark.per or "day"
     if left(name) not in balance.keys:

@@ -42,7 +42,10 @@ def user_of(owner: str) -> str:
 
 
 def add_to_row(user_id: str, key_id: str, units: int) -> Write:
-    """Return the write that adds units to a revoked API key's row."""
+    """Return the write that adds used units to a revoked API key's row.
+
+    That row has all units that the key used.
+    """
     return Write(
         "keys",
         name_row(user_id, name_of(key_id)),
@@ -78,7 +81,11 @@ def fold(store: Store, user_id: str, key_id: str) -> tuple[Write, ...]:
 
 
 class Captured(NamedTuple):
-    """The changes of an API key's counters when its hold is captured."""
+    """Holds what to write for an API key when units of its hold are used.
+
+    ``movement`` is the change of the balance, where the key's use is counted.
+    ``writes`` are those of other rows, for a revoked key.
+    """
 
     movement: Movement
     writes: tuple[Write, ...] = ()

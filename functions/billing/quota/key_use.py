@@ -1,14 +1,14 @@
 """Counts on the user's balance what each API key has used and may still use.
 
 The balance's row has up to three attributes for an API key. Each name is a
-letter and the API key's short name:
+letter and the API key's short name, a hash of its id:
 
 ``u``
     units that the API key ever used. It exists exactly while the API key is
     live.
 ``r``
-    units left of its limit in the current window, or of NO_LIMIT. Open holds
-    are subtracted.
+    units left of its limit in this day or month, or in all. Without a limit,
+    what is left of the large number NO_LIMIT. Open holds are subtracted.
 ``x``
     the value of ``u`` when the API key was revoked, until it is moved to the
     API key's own row.
@@ -57,7 +57,10 @@ class KeyUse(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Return the API key's short name."""
+        """Return the API key's short name: four characters, a hash of its id.
+
+        The names of the key's attributes in the balance contain it.
+        """
         return name_of(self.key_id)
 
     def as_in(self, balance: Balance) -> "KeyUse":
@@ -89,20 +92,21 @@ class KeyLimitReachedError(Exception):
 
 
 def name_of(key_id: str) -> str:
-    """Return the short name of an API key.
+    """Return the short name of an API key, a hash of its id.
 
-    It is a hash of the key's id, so no read is needed.
+    The balance counts the key's use in attributes whose names end with it.
     """
     digest = sha256(key_id.encode()).digest()[:NAME_BYTES]
     return base64.urlsafe_b64encode(digest).decode()
 
 
 def weight(name: str) -> int:
-    """Return a number above zero that only this short name has.
+    """Return a number above zero that differs for each API key of a user.
 
-    A sum over all API keys cannot tell too much for one key from too little
-    for another. ``topup ledger verify`` multiplies each key's units by this
-    number first, so that such errors do not cancel out.
+    ``name`` is the key's short name, a hash of its id. ``topup ledger verify``
+    compares sums over all API keys, and multiplies each key's units by its
+    number first. Otherwise too much for one key could cancel out too little
+    for another.
     """
     return int.from_bytes(base64.urlsafe_b64decode(name)) + 1
 
@@ -110,23 +114,26 @@ def weight(name: str) -> int:
 def used(name: str) -> str:
     """Return the name of the attribute that counts what a live API key used.
 
-    It is an attribute of the balance. ``name`` is the key's short name.
+    It is an attribute of the balance. ``name`` is the key's short name, a hash
+    of its id.
     """
     return f"u{name}"
 
 
 def left(name: str) -> str:
-    """Return the name of the attribute with what is left of a key's limit.
+    """Return the attribute's name for the units left of an API key's limit.
 
-    It is an attribute of the balance. ``name`` is the API key's short name.
+    It is an attribute of the balance. ``name`` is the API key's short name, a
+    hash of its id.
     """
     return f"r{name}"
 
 
 def gone(name: str) -> str:
-    """Return the name of the attribute with what a revoked API key had used.
+    """Return the name of the balance's attribute with a revoked API key's use.
 
-    It is an attribute of the balance. ``name`` is the key's short name.
+    The attribute has the units that the key ever used. ``name`` is a hash of
+    the key's id, which is part of the attribute's name.
     """
     return f"x{name}"
 
@@ -164,9 +171,10 @@ def spend(key: KeyUse | None, units: int, *, is_use: bool) -> Movement:
 
 
 def moved(balance: Balance, movement: Movement) -> Balance:
-    """Return the balance after ``movement`` of API keys' counters.
+    """Return ``balance`` with new values of its API keys' counters.
 
-    ``movement`` says what to add to each counter.
+    The counters are the units that each key has used, and what is left of its
+    limit. ``movement`` says what to add to each. Nothing is written.
     """
     changed = {
         name: balance.keys.get(name, 0) + units
@@ -177,9 +185,11 @@ def moved(balance: Balance, movement: Movement) -> Balance:
 
 
 def give_back(balance: Balance, held: Mapping[str, int]) -> Movement:
-    """Return the movement that adds held units to API keys' limits again.
+    """Return the change of the balance that adds units to API keys' limits.
 
-    ``held`` has the units by the short name of the API key.
+    The units were held and are not used after all. ``held`` has them by the
+    short name of the API key, a hash of its id. A key without a limit is left
+    as it is.
     """
     add: dict[str, int] = {}
     must: list[Must] = []
@@ -193,10 +203,10 @@ def give_back(balance: Balance, held: Mapping[str, int]) -> Movement:
 
 
 def held_by_key(rows: Iterable[Item]) -> dict[str, int]:
-    """Return how many units each API key has in the holds of these rows.
+    """Return how many units each API key has set aside in the given holds.
 
-    The result's keys are the API keys' short names. Holds without an API key
-    are left out.
+    ``rows`` are the holds' rows. The result is by the API key's short name, a
+    hash of its id. Holds without an API key are left out.
     """
     units = Counter[str]()
     for row in rows:

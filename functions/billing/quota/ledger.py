@@ -53,9 +53,10 @@ class Entry:
     """
 
     def write(self) -> Write:
-        """Return the write that books this entry.
+        """Return the write that adds this entry to the ledger.
 
-        DynamoDB refuses the write if the cause was booked before.
+        The entry's key names its cause, for example a payment. So DynamoDB
+        refuses the write if the same cause was booked before.
         """
         values: dict[str, Any] = {
             "type": self.type,
@@ -118,7 +119,7 @@ def expired_in_hold_id(lot_id: str, hold_key: str) -> str:
 
 
 def with_all_booked(store: Store, payment: "Payment") -> "Payment":
-    """Return the payment with all reversals that the ledger has booked.
+    """Return the payment with all refunds and disputes that the ledger shows.
 
     The stored payment can miss some only after the payments' table was
     restored from a backup.

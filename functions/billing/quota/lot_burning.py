@@ -33,12 +33,13 @@ def read_burnable(
 ) -> Holdings:
     """Return the balance and its lots, for a transaction that changes lots.
 
-    A lot is the units of one purchase or grant. The result has the first lots
-    to expire: until they have ``enough`` free units, and at least up to the
-    lot's key ``through``. The transaction must also subtract (burn) the units
-    that debits used. If those are in more lots than it can write, this
-    function subtracts a part in transactions of its own. So use the balance in
-    the result: it may be newer than ``balance``.
+    A lot is the units of one purchase or grant. Lots are read in the order in
+    which they expire, until those read have ``enough`` units that no debit
+    used and no hold has set aside, and at least up to the lot's key
+    ``through``. The transaction must also subtract (burn) the units that
+    debits used. If those are in more lots than it can write, this function
+    subtracts a part in transactions of its own. So use the balance in the
+    result: it may be newer than ``balance``.
     """
     for _ in books.store.deadline.attempts(pauses=False):
         holdings = read(books, user_id, balance, enough, through)
@@ -49,12 +50,13 @@ def read_burnable(
 
 
 def burn_in_parts(books: Books, holdings: Holdings) -> bool:
-    """Subtract used units from the first lots, if too many lots have some.
+    """Subtract used units from lots, if they are in too many for one write.
 
-    Too many are more than BURNED_AT_ONCE, the most that one transaction
-    subtracts from. Returns True if it subtracted from that many, or if a
-    concurrent request changed the lots: then the caller must read again.
-    Returns False if nothing was needed.
+    A lot is the units of one purchase or grant. Used units come off the lots
+    that expire first. Too many are more than BURNED_AT_ONCE. Then this
+    function subtracts from that many lots and returns True, also if a
+    concurrent request changed the lots: the caller must read again. Otherwise
+    it writes nothing and returns False.
     """
     burned = burning.burn(holdings.rows, holdings.to_burn)
     if len(burned.parts) <= BURNED_AT_ONCE:

@@ -29,9 +29,11 @@ class Change:
     must: tuple[Must, ...]
 
     def beside(self, account: Write) -> Write:
-        """Return ``account``, the balance's write, with this change added.
+        """Return ``account``, the balance's write, with the change added.
 
-        The writes of the lots' rows are not in it: they are in ``rows``.
+        It is a change of lots, the units of purchases or grants. Only what the
+        change adds, sets, removes and requires in the balance is added. The
+        writes of the lots' own rows are in ``rows``.
         """
         return account._replace(
             set={**account.set, **self.set},
@@ -51,9 +53,9 @@ class Change:
     ) -> Write:
         """Return the write of the balance that belongs to this change of lots.
 
-        ``add`` and ``must`` are further additions and conditions of the
-        caller's. ``is_booked`` is true if the same transaction writes a ledger
-        entry: then ``booked_at`` is set too.
+        ``add`` and ``must`` are the caller's further additions and conditions.
+        ``is_booked`` is true if the same transaction writes a ledger entry.
+        Then ``booked_at``, the time of the newest entry, is set too.
         """
         booked = {"booked_at": now} if is_booked else {}
         moved = {name: units for name, units in add.items() if units}
@@ -114,17 +116,19 @@ def change(
 
 
 def same_lots(balance: Balance) -> Must:
-    """Return the clause that no lot's row was written since the read.
+    """Return the condition that no lot has changed since the balance was read.
 
-    That is, since ``balance`` was read.
+    A lot is the units of one purchase or grant. DynamoDB refuses a write with
+    this condition if a lot's row was written since ``balance`` was read.
     """
     return same("lots_version", balance.lots_version)
 
 
 def same(name: str, value: int) -> Must:
-    """Return the clause that an attribute has this value.
+    """Return the condition that an attribute has this value in the table.
 
-    For zero, the attribute may also be absent.
+    It is one part of a write's condition. For zero, the attribute may also be
+    absent.
     """
     return equals(name, value) if value else absent_or(name, "==", 0)
 
@@ -140,8 +144,9 @@ def _sum_held(lots: Mapping[str, Lot]) -> int:
 def add_at_the_end(user_id: str, lot: Lot) -> tuple[Write, Mapping[str, int]]:
     """Return the write of a new lot that is used after all others.
 
-    The second value is what to add to the balance. No lot needs to be read,
-    because units that were used before are subtracted from the other lots.
+    A lot is the units of one purchase or grant. The second value is what to
+    add to the balance. The other lots need not be read: units that were used
+    before come off those lots, and never off this one.
     """
     (row,) = row_writes(user_id, None, lot)
     return row, {"lots_left": lot.left, "lots_version": 1}

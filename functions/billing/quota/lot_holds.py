@@ -67,11 +67,12 @@ class Closed:
     notices: tuple[Notice, ...] = ()
 
     def beside(self, account: Write) -> Write:
-        """Return ``account``, the balance's write, with the lots' changes.
+        """Return the balance's write, with what the end of the holds changes.
 
-        Units that leave the account (``gone``) are subtracted from ``total``.
-        The units that come back (``back``) are not added here: the caller adds
-        them.
+        ``account`` is that write before. The changes that belong to the lots
+        (the units of purchases or grants) are added. Units that expired or
+        were voided (``gone``) are subtracted from ``total``. Units that can be
+        spent again (``back``) are not added here: the caller adds them.
         """
         account = self.change.beside(account)
         if not self.gone:
@@ -84,12 +85,12 @@ class Closed:
 
 
 def name_no_lots(balance: Balance) -> tuple[Must, ...]:
-    """Return the conditions for a hold that does not record lots.
+    """Return the condition under which a hold need not record its lots.
 
-    A lot is the units of one purchase or grant. There is one condition: the
-    account has never had a lot that expires or was granted. If ``balance``
-    shows that it has had one, the result is (). Then the hold reads and
-    changes lots, and that change has its own condition.
+    A lot is the units of one purchase or grant. The condition is that the
+    account has never had a lot that expires or was granted. Returns () if
+    ``balance`` shows that it has had one. Then the hold records its lots, and
+    the change of those has a condition of its own.
     """
     return () if balance.lots_exact else (lot_changes.same("lots_exact", 0),)
 
@@ -145,11 +146,11 @@ def close(
 ) -> Closed:
     """Return what changes in lots when the holds in ``rows`` end.
 
-    ``captured`` units were used, which is possible for a single hold only. The
-    rest goes back to the lots, or leaves the account if the lot has expired or
-    was voided. The caller must itself change the balance's ``held``, ``used``
-    and ``remaining``: the result only says how many units come back
-    (``back``).
+    A lot is the units of one purchase or grant. ``captured`` units were used,
+    which is possible for a single hold only. The rest goes back to the lots,
+    or leaves the account if the lot has expired or was voided. The caller must
+    itself change the balance's ``held``, ``used`` and ``remaining``: the
+    result only says how many units come back (``back``).
     """
     lots, debt, back, gone = holdings.with_earlier, holdings.balance.debt, 0, 0
     entries: list[Write] = []
@@ -171,9 +172,12 @@ def close(
 
 
 def close_without_lots(balance: Balance, back: int) -> Closed:
-    """Return the changes for holds on an account without expiring units.
+    """Return what changes when holds end that do not record lots.
 
-    ``back`` units are added to the balance again.
+    A lot is the units of one purchase or grant. No lot changes, and the
+    ``back`` units of the holds can be spent again. If the account has never
+    had units that expire or were granted, the write requires that this is
+    still so.
     """
     return Closed(replace(NO_CHANGE, must=name_no_lots(balance)), back)
 

@@ -45,8 +45,9 @@ class Holdings:
     def to_burn(self) -> int:
         """Return the units still to be subtracted (burned) from lots' rows.
 
-        Debits, and holds that name no lots, change only the balance. Until the
-        next write of lots, the lots' rows still show their units as free.
+        A lot is the units of one purchase or grant. Debits, and holds that
+        name no lots, change only the balance. Until the next write of lots,
+        the lots' rows still show their units as free.
         """
         return self.balance.unburned + max(0, -self.balance.earlier_free)
 
@@ -54,9 +55,10 @@ class Holdings:
     def lots(self) -> Lots:
         """Return the lots that were read, without the units that debits used.
 
-        Debits do not write lots' rows, so ``rows`` still has those units. If
-        all lots were read, the result also has EARLIER: units that no row has,
-        because an older version of this code added them.
+        A lot is the units of one purchase or grant. Debits do not write lots'
+        rows, so ``rows`` still has those units. If all lots were read, the
+        result also has the lot EARLIER: units that no row has, because an
+        older version of this code added them.
         """
         known = self.rows
         if self.is_all:
@@ -93,13 +95,15 @@ def read(
 ) -> Holdings:
     """Return the balance with its lots, the first to expire first.
 
-    A lot is the units of one purchase or grant. It reads until the lots have
-    ``enough`` free units after subtracting what debits used, and at least up
-    to the lot's key ``through``; by default it reads all. With ``is_whole``,
-    the lots that expire last among those read do not count towards ``enough``,
-    because more lots with that expiry may follow. ``balance`` must be read
-    before. A write with the condition same_lots is refused if a lot has
-    changed since.
+    A lot is the units of one purchase or grant. ``balance`` must be read
+    before: if a lot has changed since then, a write with the condition
+    same_lots is refused.
+
+    By default all lots are read. With ``enough``, pages are read until the
+    lots have more units than that, without held units and without those that
+    debits have used; and at least up to the lot's key ``through``. With
+    ``is_whole``, the lots that expire last so far do not count, because more
+    lots with that expiry may follow.
     """
     rows: list[Lot] = []
     needed = Holdings(user_id, balance, (), is_all=False).to_burn + enough
@@ -125,10 +129,11 @@ def read(
 
 
 def _whole_seconds(rows: Sequence[Lot]) -> Iterator[Lot]:
-    """Yield the lots except those with the last expiry.
+    """Yield the lots, except those that expire in the last one's second.
 
-    More lots with that expiry may be on the next page. Lots that never
-    expire are all yielded.
+    ``rows`` end where a page of a query ended, and more lots that expire in
+    that second may be on the next page. If the last one never expires, all are
+    yielded.
     """
     last = rows[-1].expires_at if rows else 0
     return (lot for lot in rows if not last or lot.expires_at < last)

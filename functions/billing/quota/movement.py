@@ -30,7 +30,7 @@ class Movement:
     """
 
     def beside(self, other: "Movement") -> "Movement":
-        """Return one movement that does what both do.
+        """Return one change of the balance that does what both do.
 
         The two must not add to the same attribute.
         """

@@ -72,9 +72,9 @@ def look_at_intent(
 def look_at_purchase(
     by: Comparison, purchase: Mapping[str, Any], report: Report
 ) -> None:
-    """Compare a purchase, and credit it if it is paid but not credited.
+    """Compare a purchase at Stripe with our payment, and credit missing units.
 
-    ``purchase`` is a session, or the payment intent of an automatic
+    ``purchase`` is a Checkout Session, or the payment intent of an automatic
     charge. If our payment was lost, it is written again. Without
     ``by.repair``, differences are only added to ``report``.
     """
@@ -99,11 +99,11 @@ def look_at_purchase(
 def _set_aside(
     by: Comparison, found: Mapping[str, Any], why: Ignored, report: Report
 ) -> None:
-    """Count or report a purchase at Stripe that could not be parsed.
+    """Note in ``report`` a purchase at Stripe that could not be parsed.
 
-    ``why`` is the reason. A purchase of ours that we cannot read is a
-    difference. Others are counted as not ours, except those that are still
-    open.
+    ``why`` is the reason. A paid purchase or automatic charge of ours that we
+    cannot read is reported as a difference. Any other is counted as not ours,
+    but one that is still open (neither paid nor failed) is not noted at all.
     """
     claims = claims_in(found, by.books.ours)
     is_paid = found.get("payment_status") in PAID or is_automatic(found)
@@ -162,11 +162,11 @@ def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
 
 
 def _let_go(by: Comparison, fact: SessionFact, report: Report) -> None:
-    """Count a purchase for which no units have to be credited.
+    """Count a purchase in ``report`` for which nothing has to be credited.
 
-    It counts as matched if it was not paid, and as not ours otherwise. With
-    ``by.repair``, an event of it that an older version of this code has parked
-    is settled or ignored now.
+    It counts as matched if it was not paid, and as not ours otherwise. An
+    older version of this code may have parked its event, that is stored it for
+    a retry. With ``by.repair`` that event is settled or ignored now.
     """
     if ownership.moves_nothing(fact):
         report.matched += 1

@@ -21,10 +21,12 @@ from billing.stripe_api.refunds import GONE
 def look_at_refund(
     by: Comparison, refund: Mapping[str, Any], report: Report
 ) -> None:
-    """Compare all refunds of the payment that this refund belongs to.
+    """Compare a refund at Stripe with our payment, and report a difference.
 
-    Stripe is asked for all of them, because the units depend on their sum.
-    Nothing is done if this refund is known already.
+    All refunds of the payment are read from Stripe and compared, because the
+    units to take back depend on their sum. If our payment has this refund in
+    the same state already, they are not read, and the refund counts as
+    matched. If no payment of ours is found, nothing is compared.
     """
     payment = _payment_of(by, refund, report)
     if payment is None:

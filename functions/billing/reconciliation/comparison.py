@@ -24,7 +24,7 @@ SOURCE: Final = "reconcile"
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the comparison of one Stripe object with our books needs.
+    """Holds the clients needed to compare a Stripe object with our tables.
 
     With ``repair``, missed events are settled. Otherwise nothing is written.
     """

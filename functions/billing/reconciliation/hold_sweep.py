@@ -1,4 +1,8 @@
-"""Sweeps expired holds and lots on accounts without requests, which releases their units."""
+"""Releases expired holds, and removes expired lots, of all accounts.
+
+Without it, only an account's next request would do so. A lot is the units of
+one purchase or grant.
+"""
 
 from collections import Counter
 from collections.abc import Callable

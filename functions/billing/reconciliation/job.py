@@ -110,8 +110,10 @@ def keep_cursor(job: Run, cursor: Cursor | None) -> None:
 def note_values(
     books: Books, key: tuple[str, str], values: Mapping[str, Any]
 ) -> None:
-    """Store ``values`` in the row of this key, in the table of events.
+    """Store values that the next reconciliation or an operator needs.
 
-    The row is a cursor or a note of the last run.
+    ``values`` go to the row with this key in the table of events. The row is
+    either the place where the next run continues, or a note of when the last
+    complete run finished and what it found.
     """
     books.store.commit(Write("events", key, set=values))

@@ -1,6 +1,7 @@
-"""Looks at one page of a list: Stripe's objects, or our own payments.
+"""Compares one page of Stripe's objects with our payments, or the reverse.
 
-A row or a list that fails does not stop the others.
+The objects are for example Checkout Sessions or refunds. An object or a list
+that cannot be compared does not stop the others.
 """
 
 from collections.abc import Callable, Iterable
@@ -46,9 +47,11 @@ def look_at_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
 
 
 def _stripes_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
-    """Compare one page of a list at Stripe. Return where to continue.
+    """Compare one page of objects at Stripe with our tables.
 
-    Returns None after the last page of the last list.
+    They are Checkout Sessions, payment intents, refunds or disputes, as
+    ``cursor`` says. What differs is added to ``report``. Returns the cursor
+    at which to continue, or None after the last page of the last list.
     """
     lister, look = {
         "sessions": (job.gateway.sessions, compare.look_at_purchase),
@@ -135,9 +138,11 @@ def _report_failure(
     error: Exception,
     row: Item | None = None,
 ) -> None:
-    """Add an object or list that could not be compared to the report.
+    """Report that an object or a list could not be compared.
 
-    The error may be Stripe's, AWS's or our own.
+    ``name`` is the object's id, or says which list it is. ``row`` is the row
+    of the object, or None for a list. The error may be Stripe's, AWS's or our
+    own.
     """
     job.failed(name)
     why = f"{name} was not compared: {type(error).__name__}: {error}".removesuffix(

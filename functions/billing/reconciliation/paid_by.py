@@ -15,10 +15,11 @@ from billing.stripe_api.outcomes import StripeNotFoundError
 
 
 def intent_of(gateway: Gateway, fact: RefundsFact | DisputeFact) -> str:
-    """Return the payment intent of a refund or dispute, or "".
+    """Return the payment intent's id of a refund or dispute, or "".
 
-    Stripe is asked for the charge if the event names only that. A payment
-    from Checkout in payment mode always has a payment intent.
+    Stripe is asked for the charge if ``fact`` names only that. "" means that
+    the payment is not ours: one from Checkout in payment mode always has a
+    payment intent.
     """
     if fact.payment_intent or not fact.charge:
         return fact.payment_intent or ""
@@ -45,12 +46,13 @@ def owner_of(books: Books, intent: Mapping[str, Any]) -> Item | Ignored:
 def purchase_of(
     gateway: Gateway, stored: Item, paid_by: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """Return the purchase that a payment intent paid.
+    """Return the purchase at Stripe that a payment intent paid.
 
-    It is the intent itself for an automatic charge, and a session otherwise.
-    Returns None if Stripe has no session for the intent. Our payment's session
-    id is tried first, because Stripe finds a session by id at once. If the
-    payment was lost or has another session, Stripe's list is searched.
+    ``paid_by`` is the intent. The result is the intent itself for an automatic
+    charge, and a Checkout Session otherwise. Returns None if Stripe has no
+    session for the intent. The session id in ``stored``, our payment's row, is
+    tried first, because Stripe finds a session by id at once. If the row has
+    none or another session's, Stripe's list is searched.
     """
     if intents.is_automatic(paid_by):
         return paid_by

@@ -80,7 +80,10 @@ class Report:
 
     @property
     def compared(self) -> int:
-        """Return how many objects were compared."""
+        """Return how many of Stripe's objects were compared with our tables.
+
+        Those for which the comparison failed are not counted.
+        """
         return self.matched + self.not_ours + self.dropped + self.differing
 
     def as_answer(self) -> dict[str, Any]:
@@ -105,8 +108,10 @@ def describe(
 ) -> tuple[Kind, str]:
     """Return the kind of a difference, and a sentence about it for the report.
 
-    ``payment`` is ours, or None if there is none. ``decision`` is what
-    settling Stripe's state would do: change the payment, or park the event.
+    The difference is between our payment and the same purchase at Stripe.
+    ``payment`` is ours, or None if there is none. ``decision`` is what must be
+    done to take over Stripe's state: change the payment, or keep the event for
+    an operator or a later retry (Park).
     """
     match decision:
         case Park():

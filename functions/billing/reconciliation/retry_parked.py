@@ -38,8 +38,9 @@ time.
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """Counts what one run did with the parked events.
+    """Counts what one scheduled run did with the parked events.
 
+    These are events from Stripe that could not be settled when they came.
     ``settled`` are no longer parked, and ``waiting`` still are. ``left``
     counts the events whose next retry was due, but for which there was no
     time. ``oldest_seconds`` is the age of the oldest event that is still
@@ -58,10 +59,13 @@ def run(
     go_on: Callable[[], bool] = lambda: True,
     failed: Failed = lambda *_: None,
 ) -> Recovered:
-    """Retry the parked events that are due, the longest overdue first.
+    """Retry the parked events that are due, and return how many were settled.
 
-    ``go_on`` is called before each event. The run stops when it returns False.
-    ``failed`` is called for each event that could not be settled.
+    Parked are Stripe events that were kept because they could not be settled.
+    The longest overdue come first. The result also counts the events that are
+    still parked. ``go_on`` is called before each event. The run stops when it
+    returns False. ``failed`` is called for each event whose retry raised an
+    error.
     """
     parked = _read_parked(books, go_on)
     started = epoch(books.clock())
@@ -100,12 +104,14 @@ def try_again(
     record: Parked,
     failed: Failed = lambda *_: None,
 ) -> Became:
-    """Settle a parked event, ignore it, or drop it with its purchase.
+    """Retry a parked event, and return what happened to it.
 
-    Returns which of these happened, or "" if it stays parked for a later
-    run. It is ignored if it is not ours. Its next retry is postponed
-    first, so that an event that crashes the process comes last in the next
-    run.
+    A parked event is one from Stripe that is stored until it can be settled.
+    Returns ``settled``; ``ignored`` if the event is not ours; ``dropped`` if
+    it is a refund or dispute of a purchase that an operator dropped; or "" if
+    it stays parked, or a concurrent request has changed it. Its next retry is
+    postponed first, so that an event that crashes the process comes last in
+    the next run.
     """
     try:
         if not retries.postpone(books, record):
@@ -138,7 +144,8 @@ def _settle_purchase_first(
 
     Stripe is asked which purchase it belongs to. Returns what happened to
     the parked event: ``settled``, ``ignored`` if the purchase is not ours,
-    ``dropped`` if an operator dropped the purchase, or "".
+    ``dropped`` if an operator dropped the purchase, or "" if the event stays
+    parked: no purchase can be settled yet, or it waits for something else.
     """
     fact = record.fact
     if record.kind != "ahead" or isinstance(fact, SessionFact | DeclinedFact):
@@ -162,11 +169,13 @@ def _settle_purchase_first(
 def _settle_both(
     books: Books, record: Parked, purchase: SessionFact, intent: str
 ) -> Became:
-    """Settle a purchase, then its refund or dispute.
+    """Settle a purchase, then its parked refund or dispute.
 
-    ``record`` is the parked refund or dispute, and ``intent`` the purchase's
-    payment intent. If an operator has dropped the purchase, the refund or
-    dispute is dropped too. Returns what happened to the parked event.
+    To settle an event of Stripe's is to book what it says. ``record`` is that
+    of the refund or dispute, which was stored (parked) to be retried.
+    ``intent`` is the purchase's payment intent. If an operator has dropped the
+    purchase, the refund or dispute is dropped too. Returns what happened to
+    the refund or dispute, or "" if it stays parked.
     """
     outcome = settlement.apply(books, purchase)
     if outcome.status == "parked" and parking.is_dropped(books, purchase):

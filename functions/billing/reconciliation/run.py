@@ -27,13 +27,15 @@ def run(
     *,
     progress: Callable[[str, int], None] = lambda *_: None,
 ) -> Report:
-    """Compare all purchases, refunds and disputes since an epoch second.
+    """Compare purchases, refunds and disputes at Stripe with our tables.
 
-    Returns the report. A run that was stopped is resumed first, and a fresh
-    one starts if time is left. ``progress`` is called after each page with the
-    list's name and the number of objects compared. Objects and lists that fail
-    are in the report. Raises SettingsError, and the store's errors if the
-    cursor cannot be read or written.
+    Takes those since the epoch second ``since``, and returns the report. If
+    the last run stopped early, its remaining objects are compared first. Then
+    a fresh comparison starts if time is left. ``progress`` is called after
+    each page with the name of the list that comes next (or ``done``) and the
+    number of objects compared so far. Objects and lists that could not be
+    compared are in the report. Raises SettingsError, and DynamoDB's errors if
+    the place to continue from cannot be read or written.
     """
     report = Report()
     kept = read_cursor(job)
@@ -64,9 +66,11 @@ def _cycle(
     report: Report,
     progress: Callable[[str, int], None],
 ) -> bool:
-    """Compare page after page, and store the cursor after each.
+    """Compare Stripe's lists with our tables, and return whether all are done.
 
-    Returns whether all pages were compared.
+    Stripe lists its objects page by page. The cursor, the place of the next
+    page, is stored after each; None means that nothing is left to compare.
+    False means that it stopped before, for example because time ran out.
     """
     while cursor is not None:
         if report.given_up or not (job.has_time() and job.go_on()):

@@ -1,4 +1,4 @@
-"""Switches automatic top-ups off after a dispute or full refund of one."""
+"""Ends automatic top-ups after a dispute or full refund of such a payment."""
 
 from collections.abc import Iterator
 

@@ -42,10 +42,11 @@ class Assumed:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The rows that were read before a settlement decides.
+    """Holds the stored rows from which it is decided what an event changes.
 
-    DynamoDB refuses the write if the payment's version has changed since.
-    ``payment`` is None if none is stored.
+    The event is one from Stripe. If the payment's version has changed since
+    the rows were read, DynamoDB refuses the write. ``payment`` is None if none
+    is stored.
     """
 
     payment: Payment | None
@@ -103,8 +104,9 @@ def load(books: Books, fact: Fact) -> Loaded:
     """Return the stored rows on which the settlement of an event decides.
 
     They are its payment, the balance, and the reference row, which leads from
-    the payment intent to the payment. The account's lots are read too if the
-    settlement may change them.
+    the payment intent to the payment. If the settlement may change them, the
+    account's lots are read too: a lot is the units of one purchase or grant.
+    If no payment is stored, the result's ``payment`` is None.
     """
     match fact:
         case RefundsFact() | DisputeFact():
@@ -141,10 +143,12 @@ def _load(
 
 
 def _with_lots(books: Books, loaded: Loaded) -> Loaded:
-    """Return ``loaded`` with the account's lots, the units of purchases.
+    """Return the rows in ``loaded`` with the account's lots added.
 
-    It also has how many units of this payment have expired. An account
-    from before there were lots has none to read.
+    A lot is the units of one purchase or grant. The number of units of this
+    payment that have expired is added too. Returns ``loaded`` unchanged if
+    there is no payment, or if the account has no lots stored and this
+    payment's units never expire.
     """
     payment = loaded.payment
     if payment is None:

@@ -19,13 +19,13 @@ from billing.settlement.purchased_lots import Lotted
 
 
 def counted_as_expired(basis: Basis, change: Change) -> int:
-    """Return how many units of this change have expired and so do not move.
+    """Return how many units of this change do not move, as they had expired.
 
-    A clawback takes units back after a refund or dispute. Of those, units that
-    had already expired only count as taken back. If ``change`` gives units
-    back, the result is zero or less: minus the units that only counted as
-    taken and so do not come back. Returns 0 for any other change, and if the
-    lots (units of purchases) were not read.
+    After a refund or dispute units are taken back. Those that had already
+    expired cannot be taken, and only count as taken. If ``change`` gives units
+    back, the result is zero or negative: minus the units that only counted as
+    taken, and so do not come back. Returns 0 for any other change, and if the
+    account's lots (units of purchases or grants) were not read.
     """
     if not isinstance(basis, Loaded) or basis.holdings is None:
         return 0
@@ -81,13 +81,13 @@ def balance_of(basis: Basis) -> Balance:
 def movement_of(
     books: Books, basis: Basis, change: Change, units: int
 ) -> Movement:
-    """Return how settling an event changes the balance.
+    """Return how settling an event from Stripe changes the balance.
 
-    ``units`` are the units to move, negative to take them back, and ``change``
-    says why they move. If units to take back were used already, the
-    deployment's policy decides: they become debt, or the seller gives them up
-    (a write-off). When units return, what was written off comes back before
-    the balance grows.
+    ``basis`` has the payment and balance before the event. ``units`` are the
+    units to move, negative to take them back, and ``change`` says why they
+    move. If units to take back were used already, the deployment's policy
+    decides: they become debt, or the seller gives them up (a write-off). When
+    units return, what was written off comes back before the balance grows.
     """
     balance = balance_of(basis)
     if change.units < 0:

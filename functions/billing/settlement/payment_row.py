@@ -72,10 +72,11 @@ def _claims(fact: Fact, after: Payment) -> Iterator[Must]:
 
 
 def _same_funding(fact: SessionFact) -> Iterator[Must]:
-    """Yield the conditions that no other Stripe object pays for this.
+    """Yield conditions for writing to a payment what a Stripe event says.
 
-    "This" is the purchase of the payment's row. The stored payment must have
-    the event's session or payment intent, or none yet.
+    They make DynamoDB refuse the write if another Stripe object pays for the
+    purchase: the stored payment must have the event's session or payment
+    intent, or none yet.
     """
     if fact.session_id:
         yield absent_or("session_id", "==", fact.session_id)

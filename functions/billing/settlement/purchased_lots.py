@@ -42,7 +42,11 @@ def lot_id(payment: Payment, number: int = 0) -> str:
 
 
 def own_free(payment: Payment, holdings: Holdings) -> int:
-    """Return how many free units the purchase's own lots have."""
+    """Return how many units of the purchase can still be spent.
+
+    They are neither used nor in open holds. ``holdings`` has the account's
+    lots: the units of each purchase or grant.
+    """
     return sum(lot.free for lot in holdings.lots if _is_own(payment, lot))
 
 
@@ -54,9 +58,10 @@ def fund(
 ) -> Lotted:
     """Return the payment, and the writes that add its units as a lot.
 
-    ``movement`` is what the balance gains: units that pay debt are not in the
-    lot. ``holdings`` is None if the units never expire: then the lot is used
-    after all others, and no other lot is read.
+    A lot is the units of one purchase or grant. ``movement`` is what the
+    balance gains: units that pay debt are not in the lot. ``holdings`` has the
+    account's other lots. It is None if the units never expire: then the lot is
+    used after all others, which need not be read.
     """
     expires_at = 0
     if payment.expires_after_days:
@@ -80,8 +85,10 @@ def claw_back(
 ) -> Lotted:
     """Return the payment, and the writes that take ``units`` from lots.
 
-    They take from the purchase's own lots first. The rest is counted as used,
-    so it is later subtracted from the lots that expire first.
+    A lot is the units of one purchase or grant. The purchase's own lots come
+    first. The rest is counted as used, so it is later subtracted from the lots
+    that expire first. The returned payment shows since when units are taken
+    back.
     """
     taken = burning.take_back(holdings.lots, payment.funding_id, units)
     change = lot_changes.change(holdings, taken.lots)
@@ -101,10 +108,12 @@ def claw_back(
 def give_back(
     payment: Payment, movement: Movement, holdings: Holdings, now: datetime
 ) -> Lotted:
-    """Return the payment, and the writes that add returned units as a lot.
+    """Return the payment, and the writes that give units back as a new lot.
 
-    The units were clawed back before. ``movement`` is what the balance gains:
-    units that pay debt are not in the lot.
+    A lot is the units of one purchase or grant. The units were taken back
+    before, for example by a dispute that is now won. ``movement`` is the
+    change of the balance. Units that pay debt are not in the lot, and if all
+    of them do, there is no lot.
     """
     units = movement.add.get("remaining", 0)
     expires_at = burning.expiry_after_return(
@@ -138,7 +147,7 @@ def _last_expiry(payment: Payment, holdings: Holdings) -> int:
 def _lot(
     payment: Payment, number: int, units: int, free: int, expires_at: int
 ) -> Lot:
-    """Return a lot of this purchase.
+    """Return a lot: units of this purchase that expire together.
 
     ``units`` is its size, and ``free`` is how many of them can be spent. The
     lot counts as created at the time of the purchase. Of lots with equal

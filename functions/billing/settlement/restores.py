@@ -16,10 +16,13 @@ from billing.settlement.basis import Loaded
 
 
 def catch_up(books: Books, fact: Fact, loaded: Loaded) -> Loaded:
-    """Return ``loaded`` with the payment as the ledger shows it.
+    """Return ``loaded``, corrected by what the ledger shows.
 
-    ``loaded`` has the rows that were read. The ledger may have reversals
-    (refunds and disputes), or the credit, that the stored payment lacks.
+    ``loaded`` has the rows that were read to settle the event ``fact``. After
+    a restore from a backup, the stored payment can lack refunds, disputes or
+    its credit, which the ledger has. The refunds and disputes are added to the
+    payment. If only the credit is missing, ``is_funded`` becomes true. Without
+    a payment, ``loaded`` is returned as it is.
     """
     if loaded.payment is None:
         return loaded

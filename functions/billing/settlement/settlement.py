@@ -49,7 +49,11 @@ class Outcome:
 
 
 def apply(books: Books, fact: Fact) -> Outcome:
-    """Settle one event, and return the outcome. A repeat is a duplicate.
+    """Book what one event of Stripe's says, and return the outcome.
+
+    An event that was booked before changes nothing. One that cannot be
+    booked yet is parked (stored for a retry), and one that is not ours is
+    ignored.
 
     Optimistic: the first attempt assumes that the payment is as the
     event's metadata says, and the transaction's conditions check that. If
@@ -174,10 +178,11 @@ def _ignore_or_park(
 
 
 def _settle_waiting(books: Books, waiting: frozenset[str]) -> None:
-    """Settle the events that were parked before their payment came.
+    """Settle the refunds and disputes that came before their payment.
 
-    At most WAITING_AT_ONCE_MAX are settled here, and recovery settles the
-    rest.
+    ``waiting`` are the keys of their records. At most WAITING_AT_ONCE_MAX are
+    settled here. The others are settled later, by the Lambda function that
+    retries such events on a schedule.
     """
     # The payment itself is settled: trouble here must not make its own event look unsettled.
     with suppress(RetryableError):
@@ -187,10 +192,10 @@ def _settle_waiting(books: Books, waiting: frozenset[str]) -> None:
 
 
 def retry(books: Books, record: records.Parked) -> Outcome:
-    """Settle a parked event again, and return the outcome.
+    """Try again to book a parked event, and return the outcome.
 
-    The record of the parked event is deleted, unless the event must stay
-    parked.
+    A parked event is one from Stripe that could not be booked before. Its
+    record is deleted, unless it still cannot be booked.
     """
     outcome = apply(books, record.fact)
     if outcome.status != "parked":

@@ -14,9 +14,10 @@ def told_by(basis: Basis, after: Payment) -> tuple[Notice, ...]:
     """Return the events to the seller that a settlement causes.
 
     ``basis`` has the payment before the settlement, and ``after`` is the
-    payment after it. Returns () if no payment was stored. It also returns ()
-    if the ledger shows that the purchase was credited before a restore from a
-    backup: then the event was sent at that time.
+    payment after it. Without a stored payment that was read, there is nothing
+    to compare, and the result is (). It is also () if the ledger shows that
+    the purchase was credited before a restore from a backup, because the event
+    was sent then.
     """
     if (
         not isinstance(basis, Loaded)

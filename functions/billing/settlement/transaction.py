@@ -52,13 +52,14 @@ def writes(
     """Yield all writes of the one transaction that settles an event.
 
     The transaction is atomic: DynamoDB makes all of them or none. Here, a reversal is a refund or
-    dispute, and a lot is the units of one purchase or grant::
+    dispute, and a lot is the units of one purchase or grant. The first column is the write's place
+    in the transaction; the places after 0 depend on which writes are needed::
 
-          table     partition / range key       writes                 on condition that
+        # table     partition / range key       writes                 on condition that
         0 payments  user#alice / pay_1          the payment's state    see payment_write
         . quotas    alice / quota               remaining, debt,       enough remains, or debt and
                                                 total                  remaining are as read
-        . quotas    alice / lot#...             the lot                 there is none; other lots as
+        . quotas    alice / lot#...             the lot                there is none; other lots as
                                                                        they were read
         . ledger    alice / funded:cs_1         the entry              there is no such entry
         . ledger    alice / adjusted:pay_1:n    the write-off          there is no such entry
@@ -206,9 +207,9 @@ def _reference_writes(
 
 
 def waiting_events(basis: Basis) -> frozenset[str]:
-    """Return the record keys of parked events that wait for this payment.
+    """Return the table keys of the parked events that wait for this payment.
 
-    They are refunds and disputes that came before it. The result is empty if
-    the reference row that lists them was not read.
+    They are refunds and disputes that came before it. The row of the payment
+    intent lists them. The result is empty if that row was not read.
     """
     return basis.reference.waiting if isinstance(basis, Loaded) else frozenset()

@@ -65,8 +65,8 @@ class Attempt(NamedTuple):
     def of_same_remaining(self) -> "Attempt":
         """Return this attempt, on condition that ``remaining`` is unchanged.
 
-        DynamoDB refuses it if ``remaining`` has changed since the balance was
-        read.
+        ``remaining`` is the account's units that can be spent. DynamoDB
+        refuses the attempt if they have changed since the balance was read.
         """
         if self.expired:
             return self  # it does already
@@ -74,7 +74,11 @@ class Attempt(NamedTuple):
         return self._replace(account=_demand(self.account, same))
 
     def left(self, balance: Balance) -> Balance:
-        """Return what ``balance`` becomes when this attempt is written."""
+        """Return ``balance`` after this attempt has taken its units.
+
+        The number of the account's last event to the seller is raised too, if
+        the attempt writes events.
+        """
         told = balance.told + added(self.account, "told")
         return replace(taken_from(balance, self.taking), told=told)
 
@@ -86,9 +90,9 @@ class Attempt(NamedTuple):
 
     @property
     def opens_charge(self) -> bool:
-        """Return whether the attempt's writes open an automatic charge.
+        """Return whether this attempt's writes open an automatic charge.
 
-        They then include the new payment of that charge.
+        They do if they include the new payment of such a charge.
         """
         return any(write.table == "payments" for write in self.crossed)
 
@@ -96,14 +100,17 @@ class Attempt(NamedTuple):
 def prepare(
     meter: Meter, taking: Taking, balance: Balance | None, *, is_exact: bool
 ) -> Attempt:
-    """Release what has expired, and return the next attempt to take units.
+    """Return an Attempt: the writes that take units, which are not made yet.
 
-    ``taking`` says how many. A write that crosses a threshold (of
-    ``quota.low`` or of automatic top-ups) also has an event to the seller or
-    opens a charge. With ``is_exact``, such an event must show the quota
-    exactly as it is after the write. Without ``balance`` nothing is known of
-    the account: DynamoDB refuses the write if a hold or lot has expired or if
-    a threshold is crossed.
+    Expired holds and lots (units of one purchase or grant) come first. All but
+    the last batch are released now, and that batch by the attempt itself.
+    ``taking`` says how many units to take. If that crosses a threshold (of
+    ``quota.low`` or of automatic top-ups), the attempt also stores an event to
+    the seller or opens a charge. With ``is_exact``, DynamoDB refuses it then
+    unless the event shows the quota exactly as it is after the write.
+
+    Without ``balance`` nothing is known of the account: DynamoDB refuses the
+    attempt if a hold or lot has expired or if a threshold is crossed.
     """
     now = meter.books.clock()
     if balance and balance.lots_exact and taking.into == "held":

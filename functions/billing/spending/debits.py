@@ -117,8 +117,8 @@ def debit(
 def _write(meter: Meter, attempt: Attempt) -> Balance:
     """Write a debit, and return the balance after it.
 
-    It is one update, or a transaction if the attempt writes other rows
-    too.
+    It is one update of the balance, or a transaction if the attempt also
+    writes other rows, for example an event to the seller.
     """
     store = meter.books.store
     if attempt.beside:

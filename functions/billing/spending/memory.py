@@ -1,6 +1,7 @@
-"""Remembers the balances that this process saw last.
+"""Remembers the balance of each account that this process saw last.
 
-They are guesses for the next call.
+The next debit or hold of the account begins with it instead of a read. If it
+is out of date, DynamoDB refuses the write.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""Defines the Meter, which debits and holds need.
+"""Defines Meter, which holds what every debit and hold needs.
 
-It has the Books, and the URL at which units are sold.
+That is the client of our tables, and the URL at which units are sold.
 """
 
 from typing import NamedTuple
@@ -9,9 +9,10 @@ from billing.books import Books
 
 
 class Meter(NamedTuple):
-    """What debits and holds need: our tables, and where units are sold.
+    """Holds what debits and holds need: our tables, and a link to buy units.
 
-    ``top_up_url`` is shown to a customer who has too few units.
+    ``top_up_url`` is the link. It is shown to a customer who has too few
+    units.
     """
 
     books: Books

@@ -19,9 +19,11 @@ from billing.storage.writes import Write, equals
 
 
 def take_and_release(expired: Expired, taking: Taking, now: datetime) -> Write:
-    """Return one write that releases what has expired and then takes the units.
+    """Return one write that ends expired holds or lots, and takes the units.
 
-    DynamoDB refuses it if the account has changed since ``expired`` was read.
+    The expired ones are ended first. A lot is the units of one purchase or
+    grant. DynamoDB refuses the write if the account has changed since
+    ``expired`` was read.
     """
     before, after = expired.before, expired.after
     of_key = _net(expired.account, taking.of_key)
@@ -44,11 +46,12 @@ def take_and_release(expired: Expired, taking: Taking, now: datetime) -> Write:
 
 
 def _net(account: Write, of_key: Movement) -> Movement:
-    """Return the changes of an API key's counters, for a combined write.
+    """Return how an API key's counters change in a write that does two things.
 
-    ``of_key`` is what the taking changes. ``account`` is a write that releases
-    expired holds, which may give units back to the same key's limit. The
-    result adds up both. Its condition lets the taking use what comes back.
+    ``account`` is the first: it releases expired holds, which may give units
+    back to the key's limit. ``of_key`` is the second: the key takes units. The
+    result adds up both. Its condition, that the limit is not exceeded, already
+    counts the units that come back.
     """
     back = {name: added(account, name) for name in of_key.add}
     add = {name: units + back[name] for name, units in of_key.add.items()}

@@ -70,14 +70,15 @@ class Taking:
         is_exact: bool,
         stored: Balance | None = None,
     ) -> "Taking":
-        """Return a Taking of as many units as ``balance`` allows.
+        """Return a copy that takes as many units as ``balance`` allows.
 
-        That is at most ``units`` and at least ``at_least``; without
-        ``at_least``, it is always ``units``. ``balance`` also shows whether
-        the API key has a limit. With ``is_exact``, if fewer are taken and the
-        key has a limit, DynamoDB refuses the write once what is left of that
-        limit has changed. ``stored`` is the balance in the table. It is needed
-        if ``balance`` already counts expired holds as released.
+        That is at most ``units`` and at least ``at_least``. If ``at_least`` is
+        0, it is always ``units``. The copy also has from ``balance`` whether
+        the API key has a limit. With ``is_exact``, if fewer than ``units`` are
+        taken for an API key with a limit, DynamoDB refuses the write if what
+        is left of that limit has changed. ``stored`` is the balance in the
+        table. It is needed if ``balance`` already counts expired holds as
+        released.
         """
         key = self.key and self.key.as_in(balance)
         seen = replace(self, key=key)
@@ -104,10 +105,12 @@ def units_left(balance: Balance, key: KeyUse | None) -> int:
 
 
 def take(taking: Taking, now: datetime) -> Write:
-    """Return the write that moves units from ``remaining`` into ``used`` or ``held``.
+    """Return the write that moves units from ``remaining`` to ``taking.into``.
 
-    DynamoDB refuses it if too few units remain, if a hold or a lot has expired, or if a new day has
-    begun.
+    That is ``used`` for a debit, and ``held`` for a hold. DynamoDB refuses it
+    if too few units remain. It also does so if a hold or a lot (units of one
+    purchase or grant) may have expired, because that must be released first,
+    and on a new day until the past day's use is booked in the ledger.
     """
     units, of_key = taking.units, taking.of_key
     enough = Must("remaining", ">=", units)

@@ -55,8 +55,8 @@ class Store(Reader):
     def update(self, write: Write) -> Item:
         """Make one conditional write, and return the new item.
 
-        If the outcome is unknown, it raises OutcomeUnknownError and does not
-        try again.
+        Raises ConditionFailedError if its condition fails. If the outcome is
+        unknown, it raises OutcomeUnknownError and does not try again.
         """
         request = {
             "TableName": self._tables[write.table],

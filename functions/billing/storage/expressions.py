@@ -84,10 +84,11 @@ class _Names(dict[str, int]):
 
 
 class _Shape(NamedTuple):
-    """Holds DynamoDB's expressions for all writes that differ only in values.
+    """Holds DynamoDB's expressions for a write, without its names and values.
 
-    In it, attribute names and values are replaced by numbers, so that it can
-    be used again. ``spell`` fills in those of one write.
+    Numbers stand for them, so that the expressions are built once and serve
+    all writes of the same form. ``spell`` puts the names and values of one
+    write in.
     """
 
     members: Mapping[str, Any]

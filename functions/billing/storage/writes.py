@@ -75,7 +75,10 @@ def absent(name: str) -> Must:
 
 
 def exists(name: str) -> Must:
-    """Return the clause that the attribute exists. For a key attribute: there is such an item."""
+    """Return the condition that the item has the attribute ``name``.
+
+    With a key attribute, the condition is that there is an item with the key.
+    """
     return Must(name, "exists")
 
 

@@ -26,7 +26,10 @@ class CardDeclinedError(Exception):
     """
 
     def __init__(self, error: Mapping[str, Any]) -> None:
-        """``error`` goes into no log: it may hold personal data."""
+        """``error`` is Stripe's error object. Only its code is in the message.
+
+        The rest must not be logged, because it may hold personal data.
+        """
         super().__init__(str(error.get("code")))
         self.error = error
 

@@ -79,7 +79,11 @@ class Gateway(Connection):
         )
 
     def payment_intents(self, since: int, after: str = "") -> Mapping[str, Any]:
-        """Return one page of payment intents created since an epoch second, newest first."""
+        """Return one page of payment intents, newest first.
+
+        They were created at the epoch second ``since`` or later. ``after`` is
+        the id of the last one on the page before. "" asks for the first page.
+        """
         params: Any = {
             "created": {"gte": since},
             "limit": PAGE,

@@ -28,7 +28,11 @@ class Connection:
     def __init__(
         self, read_key: Callable[[bool], str], api_base: str, deadline: Deadline
     ) -> None:
-        """``api_base`` is https://api.stripe.com, or a simulator."""
+        """``api_base`` is https://api.stripe.com, or a simulator.
+
+        ``read_key(fresh)`` returns Stripe's secret key. No request is
+        retried after ``deadline``.
+        """
         self._read_key = read_key
         self._api_base = api_base
         self._deadline = deadline

@@ -31,12 +31,13 @@ CLOSED: Final = ("won", "lost", "warning_closed", "prevented")
 def dispute_fact(
     dispute: Mapping[str, Any], origin: Mapping[str, Any], *, formal: bool
 ) -> DisputeFact | Ignored:
-    """Parse a dispute from an event or from Stripe's API.
+    """Parse a dispute from an event or from Stripe's API into a fact.
 
     ``origin`` has the fact's id, type and time. ``formal`` is true for the
     event ``charge.dispute.created`` and for an answer of the API. Only then
-    may the fact open the dispute in our books. Returns Ignored if the dispute
-    names no payment or cannot be read.
+    may the fact have ``opened``: the dispute is more than an inquiry, and may
+    soon hold money. Returns Ignored if the dispute names no payment or cannot
+    be read.
     """
     try:
         found_by = leading_ids(dispute)

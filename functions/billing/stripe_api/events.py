@@ -1,7 +1,7 @@
 """Parses Stripe's events into facts, or ignores them with a reason.
 
-It does not look at our records. https://docs.stripe.com/api/events/types lists
-the events.
+A fact is what an event says about a payment. Payments in our tables are not
+read. https://docs.stripe.com/api/events/types lists the events.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,11 +32,11 @@ SUBSCRIBED: Final = (
 
 
 def parse(event: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
-    """Parse a Stripe event whose signature was valid into a fact.
+    """Return what a Stripe event says about a payment, called a fact.
 
-    Returns Ignored if the event is malformed, is not ours, or is of a type
-    that the product does not act on. Raises only the errors of reading our
-    deployment's id.
+    The event's signature must have been checked. Returns Ignored if the event
+    is malformed, is not ours, or is of a type that the product does not act
+    on. Raises only the errors of reading our deployment's id.
     """
     kind = event.get("type")
     if event.get("object") != "event" or not isinstance(kind, str):

@@ -1,4 +1,4 @@
-"""Parses payment intents into facts.
+"""Parses payment intents into facts, the events in our own form.
 
 For a checkout, only a declined attempt is read from the payment intent,
 because the Checkout Session reports the rest. An automatic charge has no
@@ -54,9 +54,10 @@ def intent_fact(
 ) -> SessionFact | Ignored:
     """Parse an automatic charge's payment intent into a SessionFact.
 
-    ``intent`` comes from an event or from the API, and ``origin`` has the
-    fact's id, type and time. Returns Ignored if the intent belongs to a
-    checkout, is not ours, is still open or cannot be read.
+    A SessionFact says whether a purchase was paid. ``intent`` comes from an
+    event or from the API, and ``origin`` has the fact's id, type and time.
+    ``ours`` tells our Stripe objects from others'. Returns Ignored if the
+    intent belongs to a checkout, is not ours, is still open or cannot be read.
     """
     claims = claims_in(intent, ours)
     if isinstance(claims, Ignored):

@@ -57,9 +57,9 @@ def signed(subject: Mapping[str, Any], name: str) -> int:
 
 
 def whole(subject: Mapping[str, Any], name: str) -> int:
-    """Return a member that is an integer of zero or more.
+    """Return the member ``name`` of one of Stripe's objects, an integer.
 
-    Raises UnreadableError if it is anything else.
+    Raises UnreadableError unless it is an integer of zero or more.
     """
     if (value := signed(subject, name)) < 0:
         raise UnreadableError(name)

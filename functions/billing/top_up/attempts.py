@@ -1,6 +1,7 @@
-"""Makes one attempt of an account's charge at Stripe, and stores the answer.
+"""Makes one attempt of an account's automatic charge, and stores the answer.
 
-DynamoDB refuses each write if the agreement has changed since it was read.
+The charge's state is stored in the customer's agreement to automatic top-ups.
+DynamoDB refuses each write of the agreement that is based on an old version.
 """
 
 from collections.abc import Callable
@@ -64,12 +65,14 @@ def ask_again(
     payment: Payment | None,
     ask: Callable[[Payment, Charge, int], Word],
 ) -> Agreement | None:
-    """Ask Stripe about the charge with ``ask``, and record the answer.
+    """Ask Stripe about an automatic charge again, and record the answer.
 
-    ``ask`` sends the request again or only asks for the outcome. The time of
-    the charge's next step is moved first, so that no concurrent process asks
-    too. Without the charge's ``payment`` row (None), the charge is closed
-    instead. Returns the agreement after that.
+    Returns the agreement to automatic top-ups as it is then; its charge may be
+    closed. ``ask`` makes the request: it repeats the charge's request, or only
+    asks for the outcome. Before that, the time of the charge's next request is
+    moved, so that no concurrent process asks too. If the charge's payment is
+    not in our table (``payment`` None), Stripe is not asked, and the charge is
+    closed as failed.
     """
     charge, now = agreement.charge, epoch(job.books.clock())
     assert charge is not None  # noqa: S101 - the caller's own branch
@@ -82,12 +85,13 @@ def ask_again(
 
 
 def _record(job: Job, asked: Agreement, word: Word) -> Agreement | None:
-    """Write Stripe's answer to the payment, then to the charge's state.
+    """Store Stripe's answer in the payment, then in the state of the charge.
 
-    ``word`` is the answer, and ``asked`` the agreement as it was when Stripe
-    was asked. Returns the agreement after that. If its charge was closed or
-    got a new attempt meanwhile, its state stays. If the process crashes in
-    between, the next run finds what is written to the payment.
+    ``word`` is the answer. ``asked`` is the customer's agreement to automatic
+    top-ups, with the open charge, as it was when Stripe was asked. Returns the
+    agreement as it is stored then. If the charge was closed or got a new
+    attempt meanwhile, its state is not changed. If the process crashes between
+    the two writes, the next run finds what is in the payment.
     """
     books, before = job.books, asked.charge
     assert before is not None  # noqa: S101 - the caller's own branch
@@ -112,9 +116,10 @@ def _record(job: Job, asked: Agreement, word: Word) -> Agreement | None:
 
 
 def _is_another(charge: Charge, asked: Charge) -> bool:
-    """Return whether ``charge`` is no longer the attempt ``asked``.
+    """Return whether ``charge`` is no longer at the attempt sent to Stripe.
 
-    Then Stripe's answer must not change it.
+    ``charge`` was read again, and ``asked`` is the charge as it was sent. If
+    True, Stripe's answer to it must not change ``charge``.
     """
     same = (charge.payment_id, charge.attempt) == (
         asked.payment_id,

@@ -87,10 +87,13 @@ def commit(
 def _events(
     books: Books, before: Agreement, after: Agreement
 ) -> Iterator[Write]:
-    """Yield the writes of the events ``top_up.failed`` and ``top_up.off``.
+    """Yield the writes of the events that this change of an agreement causes.
 
-    They are sent to the seller only from here, except that a dispute or refund
-    sends its own ``top_up.off`` (billing.settlement.automatic).
+    The agreement is a customer's to automatic top-ups. ``top_up.failed`` is
+    for the first decline of a charge, ``top_up.off`` for charges that are now
+    paused. Yields nothing if neither happened, or if the seller is sent no
+    events. A dispute or refund sends its own ``top_up.off``
+    (billing.settlement.automatic).
     """
     notices = tuple(told_by(before, after))
     if not notices or not books.telling.is_on:

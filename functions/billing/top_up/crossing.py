@@ -17,9 +17,10 @@ from billing.top_up.telling import told_by
 
 
 class AutomaticCharges:
-    """Opens customers' automatic charges when too few units are left.
+    """Opens a customer's automatic charge when too few units are left.
 
-    It is for a deployment that offers automatic top-ups. Others use NoTopUps.
+    To open a charge is to store it, before it is sent to Stripe. A deployment
+    that offers automatic top-ups uses this class, others use NoTopUps.
     """
 
     is_on = True

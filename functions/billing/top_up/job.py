@@ -1,4 +1,4 @@
-"""Defines what a run of an account's automatic charge needs."""
+"""Defines Job: the clients and callbacks to run automatic charges with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

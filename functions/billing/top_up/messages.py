@@ -28,8 +28,8 @@ def _client() -> Any:
 def hurry(queue_url: str, user_id: str) -> bool:
     """Send a message that asks to run an account's automatic charge now.
 
-    Returns False if it could not be sent. The next sweep then finds the
-    account.
+    Returns False if it could not be sent. The job that runs each minute then
+    finds the account.
     """
     body = json.dumps({"user_id": user_id})
     try:

@@ -23,9 +23,10 @@ def is_called_off(books: Books, agreement: Agreement, payment: Payment) -> bool:
 
 
 def obstacle(agreement: Agreement, now: int) -> Reason | Literal[""]:
-    """Return why the next attempt cannot be made, or "" if it can.
+    """Return why the customer's card cannot be charged now, or "" if it can.
 
-    The reasons are ``plan_removed``, ``price_changed``, ``card_gone`` and
+    It is about the next attempt of an automatic top-up. The reasons are
+    ``plan_removed``, ``price_changed``, ``card_gone`` and
     ``too_many_attempts``.
     """
     if reason := agreement.differs(plans.catalogue().get(agreement.plan)):

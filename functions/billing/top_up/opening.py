@@ -29,10 +29,11 @@ not enough.
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The writes that open an automatic charge, and the agreement after them.
+    """Holds the writes that open an automatic charge.
 
-    ``charge`` is None if no charge is opened. There may be writes all the
-    same.
+    ``after`` is the customer's agreement to automatic top-ups after them.
+    ``charge`` is None if no charge may be opened. Then the writes, if there
+    are any, change only the agreement.
     """
 
     after: Agreement

@@ -1,8 +1,8 @@
-"""Runs one account's automatic charge: opens it, asks Stripe, stores results.
+"""Runs one account's automatic top-up: it opens one and charges the card.
 
-DynamoDB refuses each write if the customer's agreement has changed since it
-was read. Then a concurrent process was faster, so the runner reads and decides
-again.
+DynamoDB refuses each write if the row of the customer's agreement to top-ups
+has changed since it was read. Then a concurrent process has written first, so
+the runner reads the row again and decides anew.
 """
 
 from dataclasses import replace

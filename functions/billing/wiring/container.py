@@ -52,9 +52,9 @@ def connect() -> None:
 
 @cache
 def books() -> Books:
-    """Return the clock, the settings and the client of our tables, as Books.
+    """Return a Books: the client of our tables, the clock and the settings.
 
-    These Books have no queue for events from Stripe.
+    Its outbox does nothing: it puts no event from Stripe into a queue.
     """
     ours = Ours(settings().livemode, StoredDeployment(store()))
     policy, telling = settings().reversal_policy, settings().telling

@@ -1,6 +1,7 @@
-"""Creates the functions that send events to the seller.
+"""Creates the Python functions that send events to the seller.
 
-Only NotifyFunction imports this module, because it loads TLS and the clients.
+Only the Lambda function NotifyFunction imports this module: it also loads TLS
+and an HTTP client, which the others do not need.
 """
 
 import json

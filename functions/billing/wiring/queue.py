@@ -1,6 +1,7 @@
-"""Creates the Books for functions that receive events from Stripe.
+"""Creates the clients and settings to receive events from Stripe with.
 
-Other functions do not load the SQS client.
+Only functions that receive such events load them, because they include an SQS
+client. It keeps events that cannot be written to our tables yet.
 """
 
 from dataclasses import replace

@@ -1,1 +1,4 @@
-"""Reads the books for the commands: finds payments, verifies accounts, and exports entries."""
+"""Reads a stack's tables for the commands of ``topup``.
+
+It finds payments, verifies accounts, and exports ledger entries.
+"""

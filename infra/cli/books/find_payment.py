@@ -1,4 +1,4 @@
-"""Finds payments in the books: the newest, or one by any of its ids."""
+"""Finds payments in the stack's tables: the newest, or one by any of its ids."""
 
 import heapq
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,8 @@
-"""Verifies that the books balance: recomputes every account from its rows."""
+"""Verifies that the stored figures of all accounts agree.
+
+It adds up each account's rows in all tables, and checks for example that the ledger adds up to the
+balance.
+"""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +38,11 @@ class Verdict:
     busy: list[str]
 
     def as_answer(self) -> dict[str, Any]:
-        """Return the result as plain data, with the first hundred differences."""
+        """Return the result of the verification as a dictionary, ready for JSON.
+
+        It has the first hundred differences, the number of all, and as ``not_judged`` the accounts
+        that kept changing.
+        """
         return {
             "accounts": self.accounts,
             "ledger_units": self.units,
@@ -63,7 +71,8 @@ def examine(books: Books, segments: int, bar: Bar) -> Verdict:
     """Verify all accounts, and return the result.
 
     Accounts that do not balance in the first reading are read again, because a concurrent change
-    may be the reason.
+    may be the reason. Each table is divided into ``segments`` parts, and as many are read at
+    once. ``bar`` shows the progress.
     """
     with tally_file() as tallies:
         read_all(books, segments, bar, tallies)

@@ -16,9 +16,9 @@ ON: Final = ("ENABLED", "CREATING", "ENABLING", "UPDATING")
 
 
 def queues(patient: Patient) -> Iterator[Finding]:
-    """Check that the dead-letter queues are empty.
+    """Check that the dead-letter queue of Stripe's events is empty.
 
-    They hold events that could be neither settled nor parked.
+    It has the events that could be neither settled nor kept for a later retry. Yields one finding.
     """
     found = patient.target.resources.get("ParkedDeadLetterQueue")
     if found is None:
@@ -144,10 +144,10 @@ def _described_alarms(patient: Patient, names: Sequence[str]) -> Iterator[Mappin
 
 
 def _no_receiver(patient: Patient, rows: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    """Yield a finding if some alarms have no receiver, and nothing otherwise.
+    """Yield one finding if some CloudWatch alarms notify nobody, and nothing otherwise.
 
-    It is a fault in live mode once the stack is a few hours old, and a note before that or in test
-    mode.
+    ``rows`` are the stack's alarms as CloudWatch describes them. The finding is a fault in live
+    mode once the stack is a few hours old, and a note before that or in test mode.
     """
     count = sum(not row["AlarmActions"] for row in rows)
     if not count:

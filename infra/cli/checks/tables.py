@@ -1,4 +1,7 @@
-"""Checks the tables: point-in-time recovery, deletion, time to live, settings after a restore."""
+"""Checks that the tables can be restored, outlive the stack, and let only ended rows expire.
+
+A restored table must also have the settings of the table that it replaces.
+"""
 
 import json
 from collections.abc import Iterator

@@ -116,7 +116,11 @@ def _flat(key: dict[str, Any]) -> dict[str, Any]:
 
 
 def read(books: Books, user_id: str) -> dict[str, Any]:
-    """Return everything about one customer. A customer who never bought has zeros."""
+    """Return what ``topup account`` shows of a customer.
+
+    It is the quota, open holds, automatic top-ups, API keys, and the last payments and ledger
+    entries. A customer who never bought has zeros.
+    """
     balance = debits.read(books, user_id)
     now = epoch(books.clock())
     holds = books.store.query("quotas", user_id, prefix="hold#", limit=HOLDS_SHOWN_MAX).items

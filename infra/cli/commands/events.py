@@ -46,9 +46,10 @@ def show_all(
         int, typer.Option("--limit", min=1, max=LIMIT_MAX, help="How many to show.")
     ] = LIMIT,
 ) -> int:
-    """List events, the newest first. Exit 1 when any of them is dead.
+    """List the events for the seller, the newest first. Exit 1 when any of them is dead.
 
-    Delivered and dead ones are listed for 30 days.
+    An event is dead if 72 hours of attempts have failed. Delivered and dead ones are listed for
+    30 days.
 
     Example: topup events list --state dead
     """
@@ -83,9 +84,9 @@ def resend(
     dry_run: DryRun = False,  # noqa: FBT002 - Typer's own way to declare a flag
     yes: Yes = False,  # noqa: FBT002 - see above
 ) -> None:
-    """Send an event again, with the same id, within a minute.
+    """Send an event to the seller again, with the same id, within a minute.
 
-    Failed attempts are repeated for another 72 hours. Receivers that have the event already must
+    From now on, failed attempts are repeated for another 72 hours. Receivers that have the event already must
     ignore it by its id.
 
     Example: topup events resend evt_019a... --yes

@@ -73,7 +73,9 @@ def show_all(
     dropped: Dropped = False,  # noqa: FBT002 - Typer's own way to declare a flag
     limit: Limit = LIMIT,
 ) -> int:
-    """List parked events. Exit 1 when any of them needs an operator.
+    """List parked events: Stripe's events that are kept until they can be settled.
+
+    Exit 1 when any of them needs an operator, because it is not retried by itself.
 
     Example: topup parked list --dropped
     """

@@ -99,9 +99,10 @@ def _switch(
 
 
 def check_ready(new: TargetStack) -> None:
-    """Raise OperatorError unless every table of ``new`` exists, with all settings and indexes.
+    """Raise OperatorError unless the tables of ``new`` are ready for use.
 
-    They must be those of the stack's own tables.
+    Each must be active, with the same settings and indexes as the table that the stack itself
+    created. ``new`` is the stack with the names of restored tables.
     """
     client, own, is_aws = new.client("dynamodb"), new.own_tables(), new.endpoint is None
     now = utc_now()

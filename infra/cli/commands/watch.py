@@ -122,7 +122,10 @@ def figures(message: str) -> dict[str, int]:
 
 
 def answer(seen: Minutes) -> dict[str, Any]:
-    """Return each minute's counts as data for --json, the oldest minute first."""
+    """Return the metrics of each minute as data for --json, the oldest minute first.
+
+    They are the metrics in COUNTED, for example how many of Stripe's events were settled.
+    """
     rows = [
         {"minute": _clock(minute), **{name: seen[minute][name] for name in COUNTED}}
         for minute in sorted(seen)

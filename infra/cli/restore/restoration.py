@@ -91,7 +91,7 @@ class Restoration:
             self.is_started()  # an answer was lost, or a concurrent command started it
 
     def wait(self, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Wait until the target and its indexes are active.
+        """Wait until the restored table and its indexes are active.
 
         Raises OperatorError after a day, and for a table that cannot become active.
         """
@@ -120,9 +120,9 @@ class Restoration:
             report(setting.name)
 
     def _copy(self, setting: Setting, wanted: Any, sleep: Callable[[float], None]) -> None:
-        """Write one setting, and poll until the target has it.
+        """Write one setting to the restored table, and poll until it has the value ``wanted``.
 
-        Raises OperatorError where the target does not have it within a day.
+        Raises OperatorError if it does not have it within a day.
         """
         is_taken = False
         for _ in range(POLLS_MAX):

@@ -37,7 +37,10 @@ def revived(old: TargetStack, new: TargetStack) -> list[Revived]:
 
 
 def revoke_again(new: TargetStack, found: list[Revived]) -> None:
-    """Revoke these API keys in the tables of ``new``. A revoked key stays revoked."""
+    """Revoke the API keys ``found`` in the restored tables, those of ``new``.
+
+    Nothing changes for a key that is revoked there already.
+    """
     books = new.books()
     for key in found:
         books.store.deadline.begin()

@@ -30,11 +30,14 @@ class Table:
 
     @classmethod
     def read(cls, client: Any, name: str) -> "Table":
-        """Return the table as it is now."""
+        """Return the table ``name`` with DynamoDB's present description of it."""
         return cls(client, name, client.describe_table(TableName=name)["Table"])
 
     def update(self, **change: Any) -> None:
-        """Make one ``UpdateTable`` call."""
+        """Send one ``UpdateTable`` request with the parameters ``change`` for this table.
+
+        It does not wait until DynamoDB has carried the change out.
+        """
         self.client.update_table(TableName=self.name, **change)
 
 

@@ -72,7 +72,9 @@ def plan(
 ) -> Plan:
     """Return the changes that give this stack exactly one endpoint, with the right settings.
 
-    ``rows`` are all endpoints of the account, ``urls`` the stack's addresses. With ``roll`` even an
+    Endpoints are webhook endpoints at Stripe. ``rows`` are all of the account, and ``urls`` the
+    stack's addresses. ``wanted`` are the right settings. ``kept`` are the stored signing secrets:
+    no other endpoint is replaced unless its secret may be one of them. With ``roll`` even an
     endpoint that is right is replaced.
     """
     urls = urls | {wanted.url.rstrip("/")} - {""}

@@ -34,11 +34,12 @@ when the seller sets up Stripe's customer portal, and has no effect here.
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The settings that the stack's webhook endpoint should have at Stripe.
+    """Holds what decides the settings of the stack's webhook endpoint at Stripe.
 
-    ``own_url`` is the stack's address for Stripe, and ``other_urls`` are the webhook's other
-    addresses, the API's last. ``url`` is the address that the operator gave, "" for none.
-    ``deployment`` is this deployment's id, "" only in a dry run before it has one.
+    The webhook of one stack has several addresses. Stripe gets ``own_url``, unless the operator
+    chose another one, ``url``, which is "" otherwise. ``other_urls`` are the remaining ones. The
+    last of them, if any, is the HTTP API's. ``deployment`` is this deployment's id, "" only in a
+    dry run before it has one.
     """
 
     stack: str
@@ -49,9 +50,10 @@ class Wanted:
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """Return the stack's addresses. Its endpoint's metadata has one of them (MARK).
+        """Return the stack's webhook addresses, by which its endpoint at Stripe is recognised.
 
-        A new endpoint gets the last one.
+        The endpoint's metadata has one of them, as ``topup_webhook_url`` (MARK). A new endpoint
+        gets the last one.
         """
         return (self.own_url, *self.other_urls)
 

@@ -29,10 +29,10 @@ class Kept:
 
     @classmethod
     def read(cls, stored: str) -> "Kept":
-        """Return the secrets in the stored document.
+        """Return the webhook's signing secrets from the text that is stored.
 
-        There are none if ``stored`` is another text, for example the one that CloudFormation
-        creates.
+        If ``stored`` is not our JSON document, the result has no secrets. That is so in a new
+        stack, where it is the text that CloudFormation created.
         """
         try:
             secrets = usable_secrets(stored)
@@ -46,9 +46,10 @@ class Kept:
         return self.endpoints.get(endpoint_id) in self._marks
 
     def may_know(self, endpoint_id: str) -> bool:
-        """Return whether this endpoint's signing secret may be stored.
+        """Return whether it is possible that this endpoint's signing secret is stored.
 
-        A secret that was stored by hand belongs to an unknown endpoint, so it may be this one's.
+        It is certain if the endpoint is known. It is possible if a secret was stored by hand: then
+        nobody knows to which endpoint that secret belongs.
         """
         return self.knows(endpoint_id) or not self._marks <= set(self.endpoints.values())
 
@@ -57,14 +58,18 @@ class Kept:
         return {fingerprint(secret) for secret in self.secrets}
 
     def with_first(self, endpoint_id: str, secret: str) -> "Kept":
-        """Return the stored secrets with a new one before the others."""
+        """Return the stored signing secrets with a new one before the others.
+
+        ``endpoint_id`` is the webhook endpoint at Stripe that signs with it. Only the newest
+        SECRETS_MAX secrets are kept.
+        """
         secrets = (secret, *self.secrets)[:SECRETS_MAX]
         known = {fingerprint(kept) for kept in secrets}
         endpoints = {**self.endpoints, endpoint_id: fingerprint(secret)}
         return Kept(secrets, {name: mark for name, mark in endpoints.items() if mark in known})
 
     def text(self) -> str:
-        """Return the stored secrets as JSON."""
+        """Return the webhook's signing secrets as the JSON document to be stored."""
         return json.dumps({"secrets": list(self.secrets), "endpoints": dict(self.endpoints)})
 
 

@@ -45,7 +45,10 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(Loader):
-    """Loads ``billing.clock``, and replaces its ``utc_now`` before another module imports it."""
+    """Loads ``billing.clock``, and replaces its ``utc_now`` by a clock that tests can move.
+
+    This happens before another module can import the original.
+    """
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader

@@ -41,7 +41,10 @@ def route(line: str, typed: str, act: Act) -> Endpoint:
 
 
 def getter(kind: str) -> Act:
-    """Return the function of a route that answers one object of this kind."""
+    """Return a Python function that answers ``GET`` of one object of type ``kind``.
+
+    The function returns the object with the id in the path, or raises Stripe's 404.
+    """
     return lambda world, name, _: world.need(kind, name)
 
 

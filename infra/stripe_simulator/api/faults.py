@@ -110,7 +110,7 @@ class Silence(Response):
     """
 
     def __init__(self, seconds: float) -> None:
-        """``seconds`` is the longest wait."""
+        """``seconds`` is the longest wait for the caller to disconnect."""
         super().__init__()
         self._seconds = seconds
 

@@ -59,7 +59,8 @@ def one_of(body: Body, name: str, *allowed: str) -> str:
 def amount_in(body: Body, *beside: str) -> int | None:
     """Return the amount in the body, in minor units, or None if there is none.
 
-    ``beside`` are the other allowed members.
+    Besides ``amount``, the body may have only the members ``beside``. Raises BadInputError for
+    any other member, and for an invalid amount.
     """
     check_members(body, "amount", *beside)
     return whole_number(body["amount"], "amount") if "amount" in body else None
@@ -83,7 +84,10 @@ def behaviours_in(body: Body) -> list[str]:
 
 
 def keys_in(body: Body) -> list[str]:
-    """Return the secret keys to accept, at least one."""
+    """Return the secret keys of Stripe that the simulator must accept.
+
+    They are the body's member ``accept``. Raises BadInputError unless it has at least one.
+    """
     check_members(body, "accept")
     accept = body.get("accept")
     if not isinstance(accept, list) or not accept or not all(map(_is_key, accept)):
@@ -106,10 +110,11 @@ def delivery_options_in(body: Body, present: DeliveryOptions) -> DeliveryOptions
 
 
 def fault_in(body: Body) -> Fault:
-    """Return the fault that the body describes. Raises BadInputError for a wrong body.
+    """Return the fault to simulate that the body describes. Raises BadInputError for a wrong body.
 
-    Without ``after``, exactly one of ``status``, ``timeout`` and ``delay`` must be above 0. With
-    ``after``, at most one of ``status`` and ``timeout`` may be.
+    If its ``after`` is true, the call is carried out and only the answer is lost. Then at most one
+    of ``status`` and ``timeout`` may be above 0. Otherwise exactly one of ``status``, ``timeout``
+    and ``delay`` must be.
     """
     check_members(body, "route", "times", "status", "timeout", "delay", "after")
     route, times = body.get("route"), whole_number(body.get("times", 1), "times")

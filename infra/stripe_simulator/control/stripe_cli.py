@@ -174,9 +174,11 @@ class _Sessions:
         return [target for target in targets if not target.endpoint_id]
 
     async def pass_on(self, request: Request) -> Response:
-        """Pass a delivery on to the CLI. Answers 200 once the CLI has acknowledged it.
+        """Pass the delivery of one event on to the Stripe CLI that listens.
 
-        The CLI shows the answer of the seller's server only to the CLI's own user.
+        Returns 200 once the CLI has acknowledged it, 503 if no CLI is connected, and 504 if it
+        does not acknowledge in time. How the seller's server answers the CLI is shown only to the
+        CLI's user.
         """
         session = self._sessions.get(request.path_params["id"])
         if session is None or session.socket is None:
@@ -195,7 +197,7 @@ class _Sessions:
 
 
 def _device(asked: Body) -> str:
-    """Return the device's name in a request for a session.
+    """Return the device's name in the Stripe CLI's request to start `stripe listen`.
 
     Raises StripeFault if there is no name, or if the CLI does not ask for webhooks.
     """

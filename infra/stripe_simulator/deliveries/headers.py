@@ -1,4 +1,4 @@
-"""The headers of one delivery, with Stripe's signature over its body."""
+"""Makes the HTTP headers of a webhook's delivery, with Stripe's signature of its body."""
 
 import time
 

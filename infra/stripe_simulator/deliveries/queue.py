@@ -61,9 +61,10 @@ class DeliveryQueue:
         self._db.execute(_ADD, row)
 
     def due(self, targets: Collection[str], limit: int, *, shuffled: bool) -> list[PendingDelivery]:
-        """Return at most ``limit`` deliveries that are due to the endpoints named in ``targets``.
+        """Return at most ``limit`` deliveries to these endpoints that must be sent now.
 
-        They are in order of addition or, with ``shuffled``, in random order.
+        ``targets`` has the endpoints' names. The deliveries are in order of addition or, with
+        ``shuffled``, in random order.
         """
         order = "random()" if shuffled else "number"
         marks = _marks(targets)
@@ -121,9 +122,10 @@ class DeliveryQueue:
         self._db.execute("DELETE FROM pending_deliveries WHERE target_name = ?", (target_name,))
 
     def give_up_tried(self, target_names: Collection[str]) -> None:
-        """Remove the retries that are due to ``target_names``, which are disabled endpoints.
+        """Delete the deliveries that would now be retried at disabled endpoints.
 
-        A delivery that was never tried stays. https://docs.stripe.com/webhooks#automatic-retries
+        ``target_names`` are the names of these endpoints. A delivery that was never tried stays.
+        https://docs.stripe.com/webhooks#automatic-retries
         """
         if target_names:
             rows = f"due <= ? AND tries > 0 AND target_name IN ({_marks(target_names)})"

@@ -76,7 +76,7 @@ def reinstate_funds(world: World, name: str, amount: int | None = None) -> Thing
 
 
 def _withdrawn(found: Thing) -> int:
-    """Return the amount that was taken from the seller and not given back."""
+    """Return how much of a dispute was taken from the seller and not given back."""
     amounts: list[int] = [row["amount"] for row in found["balance_transactions"]]
     return -sum(amounts)
 

@@ -29,8 +29,9 @@ https://docs.stripe.com/reports/reporting-categories.
 
 
 def refund(store: Store, of: Thing, amount: int, asked: dict[str, Any], status: str) -> Thing:
-    """Return a new refund of the charge ``of``.
+    """Return a new refund of the charge ``of``. It is not stored yet.
 
+    ``asked`` are the parameters of the request, and ``status`` is the refund's status.
     https://docs.stripe.com/api/refunds/object
     """
     card = {

@@ -1,4 +1,7 @@
-"""Changes objects and creates the events of each change, for all functions of this package."""
+"""Reads and changes Stripe's objects, and creates the events of each change.
+
+The other modules of this package do it through the class World.
+"""
 
 from contextvars import ContextVar
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Describes the operations for buying: plans, checkout, webhook, payments."""
+"""Describes in OpenAPI how to buy: plans, checkout, webhook, payments."""
 
 from billing.api.description.members import KEY, plan_id
 from billing.api.description.operation import (
@@ -16,7 +16,11 @@ from billing.buying import queries
 
 
 def of_buying() -> dict[str, dict[str, Operation]]:
-    """Return the operations of buying, by path and method."""
+    """Return the OpenAPI operations for buying units, by path and method.
+
+    They list plans and payments, start a checkout, take Stripe's webhooks, and
+    serve one payment.
+    """
     plans = Operation("listPlans", "What is for sale", 200, "Plans")
     payments = listing("listPayments", "Own payments, newest first", "Payments")
     return {

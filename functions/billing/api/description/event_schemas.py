@@ -63,12 +63,15 @@ _SIGNED: Final = "https://www.standardwebhooks.com"
 
 
 def webhooks() -> Schema:
-    """Return the OpenAPI description of each event, by its type."""
+    """Return the OpenAPI descriptions of the events to the seller, by type."""
     return {name: {"post": _described(name)} for name in EVENTS}
 
 
 def schema_of_event(name: str) -> Schema:
-    """Return the JSON schema of an event's body. ``name`` is its type."""
+    """Return the JSON schema of the body of an event to the seller.
+
+    ``name`` is the event's type.
+    """
     _, data = EVENTS[name]
     return record(
         id=TEXT | {"pattern": "^evt_[0-9a-f]{32}$"},

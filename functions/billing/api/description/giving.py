@@ -1,4 +1,7 @@
-"""Describes the operations that give free units: grants and welcome units."""
+"""Describes in OpenAPI how units are given for nothing.
+
+That is as grants, or as welcome units for new customers.
+"""
 
 from billing.api import members
 from billing.api.description.members import KEY, UNITS, USER_ID
@@ -15,7 +18,10 @@ from billing.grants.grant import REASON_CHARS_MAX
 
 
 def of_giving() -> dict[str, dict[str, Operation]]:
-    """Return the operations that give free units, by path and method."""
+    """Return the operations that give units without a payment.
+
+    The result maps a path to its operations by HTTP method.
+    """
     return {
         "/quota/grants": {"post": _give()},
         "/quota/grants/{grant_id}/void": {"post": _void()},

@@ -33,9 +33,11 @@ KEY_LIMIT: Final[Schema] = record(
 
 
 def of_keys() -> dict[str, dict[str, Operation]]:
-    """Return the operations of API keys, by path and method.
+    """Return the OpenAPI operations for managing API keys, by path and method.
 
-    The operation that returns the OpenAPI description is among them.
+    They create, list, change and revoke keys. Two more are among them: to show
+    the API key with which a request is sent, and to return the OpenAPI
+    description.
     """
     body = with_optional(record(name=NAME), limit=KEY_LIMIT)
     names = ("changeKey", "revokeKey")

@@ -1,6 +1,7 @@
-"""Describes the operations with which customers set their preferences.
+"""Describes in OpenAPI how customers set their preferences.
 
-They are the threshold of ``quota.low`` and automatic top-ups.
+They are the threshold of ``quota.low`` (the event that few units are left) and
+automatic top-ups.
 """
 
 from typing import Final

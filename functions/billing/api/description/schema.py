@@ -28,7 +28,10 @@ def ref(name: str) -> Schema:
 
 
 def record(**properties: Schema) -> Schema:
-    """Return the schema of an object in which all of these members are required."""
+    """Return the JSON schema of an object that requires all ``properties``.
+
+    These are the schemas of the object's members, by name.
+    """
     return {
         "type": "object",
         "required": list(properties),
