@@ -86,8 +86,8 @@ def resend(
 ) -> None:
     """Send an event to the seller again, with the same id, within a minute.
 
-    From now on, failed attempts are repeated for another 72 hours. Receivers that have the event already must
-    ignore it by its id.
+    From now on, failed attempts are repeated for another 72 hours. Receivers that have the event
+    already must ignore it by its id.
 
     Example: topup events resend evt_019a... --yes
     """
