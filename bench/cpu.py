@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aws_lambda_powertools import utilities
+from support import builders
 
 from bench.rows import Row
 from bench.subjects import ENVIRONMENT, SECRET, debit_event, paid_event
@@ -25,6 +26,11 @@ THRESHOLDS: Final = {
     "AUTO_TOP_UP": "true",
 }
 """A deployment whose debits demand that they cross none."""
+READ: Final = {
+    "settle": {"deployment": {"S": builders.DEPLOYMENT}},
+    "debit": {"remaining": {"N": "1000"}},
+}
+"""What a read finds: a settlement's container reads the deployment's id once."""
 SETTLE_GOAL: Final = 1.25
 DEBIT_GOAL: Final = 1.3
 
@@ -87,7 +93,7 @@ def _ratios(what: str, **environment: str) -> tuple[dict[str, float], dict[str, 
         "environment": {**ENVIRONMENT, **environment},
         "utilities": list(utilities.__path__),
         "secret": SECRET,
-        "quota_item": {"remaining": {"N": "1000"}},
+        "item_read": READ[what],
         "status_expected": 200,
         "rounds": ROUNDS,
         "block": BLOCK,

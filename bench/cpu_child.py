@@ -48,7 +48,7 @@ class Raw(io.BytesIO):
 ANSWERS = {
     "GetSecretValue": {"SecretString": json.dumps({"secrets": [GIVEN["secret"]]})},
     "UpdateItem": {"Attributes": {"remaining": {"N": "999"}, "used": {"N": "1"}}},
-    "GetItem": {"Item": GIVEN["quota_item"]},
+    "GetItem": {"Item": GIVEN["item_read"]},
 }
 
 
@@ -142,6 +142,7 @@ def candidates_of_settling() -> tuple[Event, Candidates]:
     """The webhook, its floors, and the two usual ways."""
     import webhook  # noqa: PLC0415 - the artifact's
 
+    captured(webhook, signed(GIVEN["paid"]))  # a container's first reads the deployment's id
     ((_, request),) = captured(webhook, signed(GIVEN["paid"]))
 
     def floor(event: Event) -> None:
