@@ -13,10 +13,10 @@ from billing.wiring.stripe import gateway
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Answer with the payment as it is now, or with its receipt's URL.
+    """Return the HTTP response with the payment now, or its receipt's URL.
 
-    POST asks Stripe and settles the payment, paid or not. GET returns the
-    URL.
+    POST asks Stripe for the payment's state and stores it. If it is paid, its
+    units are credited. GET returns the URL.
     """
     name = request.path.get("id", "")
     try:

@@ -14,9 +14,10 @@ from billing.wiring.stripe import gateway, saved_cards
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Create a checkout of a plan for the token's user.
+    """Create a Checkout Session for a plan, and answer 201 with its URL.
 
-    With ``remember_card`` the card is saved too.
+    The buyer is the user of the access token. With ``remember_card`` in the
+    body, the card is saved too.
     """
     user_id, key = request.user_id, request.idempotency_key()
     body = request.json_object("plan", optional=("remember_card",))

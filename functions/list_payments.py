@@ -9,7 +9,10 @@ from billing.wiring.container import books
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Answer with a page of payments, newest first, or with one payment."""
+    """Respond with the payment whose id is in the path.
+
+    Without an id, respond with a page of the user's payments, newest first.
+    """
     if name := request.path.get("id"):
         return 200, queries.find(books(), request.user_id, name).as_answer()
     limit = request.limit(cursors.LIMIT_DEFAULT, cursors.LIMIT_MAX)

@@ -1,4 +1,4 @@
-"""Compares Stripe with our payments, and settles missed events.
+"""Compares Stripe with our payments, and corrects them after missed events.
 
 It runs each hour and on demand. The input ``{"since_hours": 24, "repair":
 false}`` compares and writes nothing.
@@ -27,9 +27,10 @@ NAMED_MAX: Final = 5
 
 
 class IncompleteReconciliationError(Exception):
-    """Some rows or lists could not be compared. All others were.
+    """Raised if some rows or lists could not be compared with Stripe.
 
-    It is raised last, so that Lambda counts an error and an alarm fires.
+    All others were compared before. It is raised last, so that Lambda counts
+    an error and an alarm fires.
     """
 
     def __init__(self, report: Report) -> None:
@@ -47,10 +48,10 @@ class IncompleteReconciliationError(Exception):
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Compare Stripe with our payments, and return the report.
 
-    Missed events are settled, unless the input says ``"repair": false``.
-    ``finished`` in the report is false if the next run has to continue. Raises
-    IncompleteReconciliationError at the end if something could not be
-    compared.
+    Payments, refunds and disputes that we missed are booked, unless the input
+    says ``"repair": false``. ``finished`` in the report is false if the next
+    run has to continue. Raises IncompleteReconciliationError at the end if
+    something could not be compared.
     """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     hours = event.get(

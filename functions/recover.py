@@ -139,11 +139,11 @@ def _settle_event(event: Mapping[str, Any]) -> None:
 
 
 def _settle(fact: Fact, *, is_news: bool) -> None:
-    """Write what Stripe says of a payment to our tables, and log the outcome.
+    """Write what a Stripe event reports to our tables, and log the outcome.
 
-    ``fact`` is that, parsed from an event. ``is_news`` is true for an event
-    that comes directly from Stripe. Only then are its outcome and age counted
-    as metrics.
+    ``fact`` is the parsed event. ``is_news`` is true for an event that comes
+    directly from Stripe. Only then are its outcome and age counted as
+    metrics.
     """
     outcome = settlement.apply(books(), fact)
     if is_news:

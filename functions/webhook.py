@@ -54,7 +54,7 @@ def _verify(request: Request) -> dict[str, Any]:
 
 
 def _settle_or_enqueue(fact: Fact) -> Outcome:
-    """Settle an event of Stripe's (``fact``), and return the outcome.
+    """Book one of Stripe's events (``fact``), and return the outcome.
 
     If that fails, the event is put into the queue, and the error is raised, so
     that Stripe gets a 5xx. Stripe retries for only three days, but an event

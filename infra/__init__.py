@@ -1,1 +1,1 @@
-"""Builds, deploys, simulates and operates the product."""
+"""Builds, deploys and operates the product, and simulates Stripe for local stacks."""

@@ -58,9 +58,10 @@ def assembled(parent: Path, bytecode_for: str) -> Path:
 
 
 def fingerprint(bytecode_for: str) -> str:
-    """Return a hash of the code, the lock file and the Python version.
+    """Return a hash of all that the artifact of Lambda's code depends on.
 
-    The artifact depends on these.
+    That is the folder CODE with our code and the lock file, the Python version
+    that runs now, and ``bytecode_for``, the version to compile bytecode for.
     """
     digest = hashlib.sha256(f"{RUNTIME} {bytecode_for}".encode())
     for path in sorted(CODE.rglob("*")):

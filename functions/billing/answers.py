@@ -1,7 +1,7 @@
-"""Defines how answers are declared as dataclasses, and turns them into JSON.
+"""Helps to declare JSON responses of the API as dataclasses.
 
-billing/api/description/ derives the API's description from the same
-dataclasses.
+``members`` turns such a dataclass into a dictionary. The API's description
+(billing/api/description/) is derived from the same dataclasses.
 """
 
 from dataclasses import fields
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class Member(NamedTuple):
-    """Holds the JSON Schema keywords of one member of an answer.
+    """Holds the JSON Schema keywords of one member of a JSON response.
 
-    The schema's ``type`` comes from the annotation. A keyword that is None is
-    left out.
+    The schema's ``type`` comes from the dataclass field's annotation. A
+    keyword that is None is left out of the schema.
     """
 
     minimum: int | None = None
@@ -38,9 +38,10 @@ LimitLeft = Annotated[
 
 
 def members(answer: "DataclassInstance") -> dict[str, Any]:
-    """Return an answer as a dictionary of its members.
+    """Return a response of the API as a dictionary, to be sent as JSON.
 
-    A member is left out while it has its default value.
+    ``answer`` is the response as a dataclass. A field is left out while it has
+    its default value.
     """
     shown = {}
     for field in fields(answer):

@@ -17,9 +17,10 @@ if (
 
 
 class Outbox(Protocol):
-    """Keeps events from Stripe in a queue outside DynamoDB.
+    """Puts events from Stripe into a queue outside DynamoDB.
 
-    An event stays there until it is booked, or an operator drops it.
+    An event stays there until our tables have its effect, or an operator
+    drops it.
     """
 
     def keep(self, fact: "Fact") -> None:
@@ -38,7 +39,7 @@ class NoOutbox:
     """
 
     def keep(self, fact: "Fact") -> None:
-        """Do nothing: ``fact`` needs no queue, as it is stored already."""
+        """Do nothing: the Stripe event ``fact`` is stored already."""
 
 
 class Opened(NamedTuple):

@@ -116,8 +116,8 @@ class Telling:
     """Holds the settings for events to the seller.
 
     Events are sent (``is_on``) if ``NotifyUrl`` or ``NotifyBus`` is set.
-    ``low_at`` is the threshold of ``quota.low`` for customers without their
-    own. 0 means never.
+    ``low_at`` is the number of units below which the event ``quota.low`` is
+    sent, for customers who have not set their own. 0 means never.
     """
 
     is_on: bool = False
@@ -133,7 +133,7 @@ class Deployment(Protocol):
     """
 
     def id(self) -> str:
-        """Return the id to write into new metadata.
+        """Return this deployment's id, to be written into metadata at Stripe.
 
         If there is none, it is created and stored.
         """
@@ -145,9 +145,9 @@ class Deployment(Protocol):
         """
 
     def wrote(self, deployment: str) -> bool:
-        """Return whether this deployment wrote metadata with this id.
+        """Return whether ``deployment``, an id in metadata, is this one's id.
 
-        ``deployment`` is the id in the metadata. Never writes.
+        If no id of this deployment is stored, none is created.
         """
 
     def keep(self) -> None:
@@ -207,11 +207,12 @@ class _Reader:
         return self.choice(name, ("true", "false"), "false") == "true"
 
     def units(self, name: str, default: int, least: int = 1) -> int:
-        """Return the variable as a whole number of units.
+        """Return the environment variable ``name`` as a whole number of units.
 
-        It must be from ``least`` to UNITS_MAX; otherwise an error is noted. A
-        variable that is not set is no error, because only some of the Lambda
-        functions have it: the result is then ``default``.
+        It must be from ``least`` to UNITS_MAX; otherwise an error is added to
+        those that are raised together at the end. A variable that is not set
+        is no error, because only some of the Lambda functions have it: the
+        result is then ``default``.
         """
         text = str(self._environment.get(name, default)).strip()
         is_number = (

@@ -66,9 +66,10 @@ def report_refusal(error: StripeRefusedError, **ids: Any) -> None:
 def count_outcome(status: str, units: int, created: int) -> None:
     """Count the outcome of one of Stripe's events in our metrics.
 
-    ``status`` is the metric to count. ``units`` below zero are counted as
-    taken back. For ``settled``, the seconds since ``created`` are recorded
-    too: the epoch second at which Stripe created the event.
+    ``status`` is the metric to count. If ``units`` is negative, they are
+    counted as taken back from the customer. For ``settled`` (booked), the
+    seconds since ``created`` are recorded too: the epoch second at which
+    Stripe created the event.
     """
     count(status)
     if units < 0:

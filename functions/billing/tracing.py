@@ -93,7 +93,11 @@ def call(name: str, operation: str = "") -> AbstractContextManager[None]:
 
 
 def annotate(**notes: object) -> None:
-    """Add ids to the traced request, so that it can be found by them."""
+    """Add ids to the request's trace, so that it can be found by them.
+
+    Only names in the list ANNOTATED are added. Does nothing if the request is
+    not traced.
+    """
     if _trace.tracer is not None:
         for name in ANNOTATED:
             if notes.get(name):

@@ -1,4 +1,7 @@
-"""GET /api/v1/plans: answers with the plans for sale and the welcome units."""
+"""GET /api/v1/plans: answers with the plans for sale and the welcome units.
+
+A new customer gets the welcome units once, without payment.
+"""
 
 from billing.api.endpoint import Answer, static_endpoint
 from billing.api.request import Request

@@ -159,7 +159,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 
 def _serve(request: Request) -> dict[str, Any]:
-    """Return the answer: the page, its script, or a problem document."""
+    """Return the HTTP response: the page, its script, a 304 or a 404."""
     name = request.path.get("file")
     if name is None:
         found = endpoints()

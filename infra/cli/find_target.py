@@ -1,4 +1,4 @@
-"""Finds the target stack: the local stack, or a stack in AWS by its resources."""
+"""Finds the stack that a command works on: the local stack, or one in AWS by its resources."""
 
 import json
 import os

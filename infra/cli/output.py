@@ -53,7 +53,7 @@ class Output:
             self.out.print(renderable, markup=False)
 
     def line(self, answer: Any) -> None:
-        """Print one JSON document on one line of stdout."""
+        """Print ``answer`` (any plain data) as JSON, on one line of stdout."""
         sys.stdout.write(json_line(answer))
         sys.stdout.flush()
 
@@ -151,7 +151,10 @@ def _cell(value: object) -> Text:
 
 
 def facts(title: str, pairs: Mapping[str, object]) -> RenderableType:
-    """Return a two-column list of names and values."""
+    """Return a titled list of names and values, to print on the terminal.
+
+    An empty value is shown as ``-``.
+    """
     made = Table(show_header=False, box=None, pad_edge=False)
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")

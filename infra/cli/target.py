@@ -63,9 +63,10 @@ class TargetStack:
     """
 
     def at(self, url: str) -> "TargetStack":
-        """Return the target with another webhook address for Stripe. "" changes nothing.
+        """Return a copy of the target with ``url`` as the address of the webhook for Stripe.
 
-        The former address becomes one of the other addresses.
+        The former address is added to ``other_urls``. With ``url`` "", the target itself is
+        returned.
         """
         if not url:
             return self

@@ -18,7 +18,7 @@ from infra.local.paths import ROOT, Paths
 
 
 def program() -> str:
-    """Return the path of the SAM that `make setup` installed."""
+    """Return the path of the SAM CLI that `make setup` installed."""
     return str(Paths.from_environment().tools / "sam" / "bin" / "sam")
 
 

@@ -60,14 +60,18 @@ class Target:
         return dict(found)
 
     def is_prod(self, found: Mapping[str, Any] | None) -> bool:
-        """Return whether the stack is, or will be, deployed for production."""
+        """Return whether the stack is, or will be, deployed for production.
+
+        ``found`` is CloudFormation's description of the stack, or None without one.
+        """
         return PROD in (deployed_with(found or {}).get("Stage"), self.stage.parameters.get("Stage"))
 
     def updatable(self, found: Mapping[str, Any] | None, agree: Agree) -> dict[str, Any] | None:
         """Return the stack to update, or None if it must be created.
 
-        Deletes the remains of a failed operation, if the operator agrees. Raises StateError for a
-        stack that can be neither updated nor created now.
+        ``found`` is CloudFormation's description of the stack, or None without one. Deletes the
+        remains of a failed operation, if the operator agrees. Raises StateError for a stack that
+        can be neither updated nor created now.
         """
         if found is None:
             return None
@@ -95,7 +99,10 @@ class Target:
         return state_of(status)
 
     def explained(self, found: Mapping[str, Any], state: State) -> str:
-        """Return a sentence that says why the stack cannot be used now, and what to do."""
+        """Return a sentence that says why the stack cannot be used now, and what to do.
+
+        ``found`` is CloudFormation's description of the stack, and ``state`` has the advice.
+        """
         stack = self.stage.stack
         where = f"{stack} is in {found['StackStatus']}"
         if reason := found.get("StackStatusReason"):

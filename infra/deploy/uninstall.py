@@ -30,10 +30,9 @@ class NotWholeError(Exception):
 
 
 def resources(client: Any, stack: str) -> list[dict[str, Any]]:
-    """Return all resources of a stack.
+    """Return all resources of a stack, as ``list_stack_resources`` describes them.
 
-    ``describe_stack_resources`` is not used, because it returns at most 100. A stack with snapshots
-    has more.
+    ``describe_stack_resources`` returns at most 100. A stack with Lambda's SnapStart has more.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStackResources.html
     """
     pages = client.get_paginator("list_stack_resources").paginate(StackName=stack)
@@ -101,7 +100,10 @@ def check_whole(
 
 
 def to_import(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the kept resources in the form of a change set's `--resources-to-import`."""
+    """Return the resources that outlive the stack, as a change set's `--resources-to-import`.
+
+    They are the DynamoDB tables and Cognito user pools among ``rows``, the stack's resources.
+    """
     return [
         {
             "ResourceType": row["ResourceType"],
@@ -169,9 +171,11 @@ def farewell(kept: Kept, folder: Path) -> str:
 
 
 def restored_tables(kept: Kept) -> list[str]:
-    """Return the tables that a restore created and the functions use.
+    """Return the names of the restored tables that the functions use now.
 
-    They do not belong to the stack. The kept template has the suffix of their names.
+    ``kept`` has what outlives the stack. A restore creates tables with a suffix added to the names
+    of the stack's own, and they do not belong to the stack. The result is [] if the functions use
+    the stack's own tables.
     """
     suffix = kept.template.get("Parameters", {}).get(SUFFIX, {}).get("Default", "")
     own = [row["ResourceIdentifier"].get("TableName") for row in kept.resources]

@@ -94,7 +94,7 @@ def put_secrets(
 
 
 def put_event_secret(paths: Paths, resources: dict[str, str], secret: str) -> None:
-    """Store the secret with which events to the seller are signed."""
+    """Store ``secret`` in the local Secrets Manager. It signs events to the seller."""
     paths.client("secretsmanager").put_secret_value(
         SecretId=resources["NotifySecretsSecret"], SecretString=json.dumps({"secrets": [secret]})
     )

@@ -28,16 +28,16 @@ class Front:
     """
 
     def __init__(self) -> None:
-        """Answer 503 until ``target`` is set."""
+        """Start without ``target``, the API's address. Until it is set, requests get a 503."""
         self.target = ""
         limits = httpx.Limits(max_connections=256, max_keepalive_connections=64)
         self._client = httpx.AsyncClient(timeout=ANSWER_SECONDS_MAX, limits=limits, trust_env=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request.
+        """Forward one HTTP request to the deployed API, and send its response back.
 
-        There is no router, because the API itself decides which paths and methods exist. A path may
-        even have a line feed.
+        There is no router here, because that API decides which paths and methods exist. Other ASGI
+        events are ignored.
         """
         if scope["type"] == "http":
             answer = await self.forward(Request(scope, receive))

@@ -83,9 +83,9 @@ class Supervisor:
             await asyncio.to_thread(ministack.stop, child)
 
     async def _start(self) -> dict[str, Any]:
-        """Serve the front, the issuer and the Stripe simulator, and deploy the product.
+        """Serve the API's front, the sign-in issuer and Stripe's simulator, and deploy the product.
 
-        Returns the content of stand.json.
+        The front forwards requests to the API. Returns the content of stand.json.
         """
         paths = self.paths
         front, settings = Front(), read_secrets(self.paths)

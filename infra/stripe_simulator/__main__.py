@@ -29,7 +29,7 @@ examples:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until a signal stops it. Returns the exit code 0."""
+    """Serve the simulator of Stripe until a signal stops it. Returns the exit code 0."""
     chosen = _parser().parse_args(arguments)
     key = chosen.secret_key or f"sk_test_{secrets.token_hex(16)}"
     base_url = f"http://127.0.0.1:{chosen.port}"

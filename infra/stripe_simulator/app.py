@@ -82,9 +82,9 @@ async def _repeat_housekeeping(simulator: Simulator) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One call of the API.
+    """Holds one call of the simulated Stripe API.
 
-    ``key`` is the idempotency key and ``asked`` the fingerprint of the parameters. Both are "" for
+    ``key`` is the idempotency key and ``asked`` a hash of the path and parameters. Both are "" for
     a call without a key.
     """
 

@@ -21,9 +21,10 @@ class StripeFault(Exception):  # noqa: N818 - it is what Stripe answers, not an 
         kind: str = "invalid_request_error",
         began: bool = False,
     ) -> None:
-        """``kind`` is the error's ``type``.
+        """Store the parts of the error object. ``kind`` is its ``type``.
 
-        ``began``: the endpoint had started, so the answer is kept under the idempotency key.
+        ``began`` is true if the request had passed validation and its execution had begun. Only
+        then is the error stored under the request's idempotency key, and returned to repeats.
         """
         super().__init__(message)
         self.status = status
@@ -56,7 +57,9 @@ class StripeFault(Exception):  # noqa: N818 - it is what Stripe answers, not an 
 
 
 class CardDeclined(StripeFault):
-    """A card error (402). It is stored under the idempotency key, like every attempt's answer.
+    """Raised for a card error, which the API answers with 402.
+
+    Like any other response, it is stored under the request's idempotency key.
 
     https://docs.stripe.com/error-handling#payment-errors
     """

@@ -1,4 +1,7 @@
-"""Reads and changes the threshold of ``quota.low`` for one customer."""
+"""Reads and changes one customer's threshold of the event ``quota.low``.
+
+That event tells the seller that the customer has few units left.
+"""
 
 from dataclasses import dataclass
 from typing import Final

@@ -121,9 +121,10 @@ def entries(
 
 
 def _sum_at(books: Books, user_id: str, place: _Cursor | None) -> _Sum:
-    """Return the running balance: the sum of entries older than ``place``.
+    """Return the running balance at the start of a page of the ledger.
 
-    With None it is the sum of all entries.
+    It is the sum of all entries older than the one that ``place`` names, the
+    last of the page before. If ``place`` is None, it is the sum of all.
     """
     account = read_account(books.store, user_id)
     before = _units_before(books, user_id, place) if place else 0

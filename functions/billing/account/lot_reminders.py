@@ -25,13 +25,13 @@ subtracted.
 
 
 def marks(books: Books) -> Iterator[tuple[str, int]]:
-    """Yield with which index values a sweep finds lots, and how early.
+    """Yield pairs that say which lots are due: a value of ``open``, seconds.
 
-    A lot is the units of one purchase or grant. Its attribute ``open``, by
-    which an index finds it, says which reminder of its expiry comes next, or
-    that none does. A lot with the yielded value is due the yielded seconds
-    before it expires: to send that reminder or, with 0, to remove its units.
-    If the deployment sends no events, all times are 0.
+    A lot is the units of one purchase or grant. Its attribute ``open``, which
+    has an index, says which reminder of its expiry comes next, or that none
+    does. A lot with the yielded value is due the yielded seconds before it
+    expires: to send that reminder or, with 0 seconds, to remove its units. If
+    the deployment sends no events to the seller, all seconds are 0.
     """
     yield MARKS[-1], 0
     for mark, before in zip(MARKS[:-1], REMINDERS, strict=True):

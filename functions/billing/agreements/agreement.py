@@ -157,7 +157,10 @@ class Agreement:
         )
 
     def to_item(self) -> dict[str, Any]:
-        """Return the attributes of the row, without key and version."""
+        """Return the attributes of the agreement's row in the table.
+
+        The row's key and its write counter, ``version``, are left out.
+        """
         plain = ("user_id", "card", "tries", "charge", "due", "version")
         names = (name for name in self.__slots__ if name not in plain)
         item: dict[str, Any] = {name: getattr(self, name) for name in names}

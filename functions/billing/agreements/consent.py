@@ -31,7 +31,11 @@ NO_SAVED_CARD = (
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a customer agrees to: plan, threshold and charges per month."""
+    """Holds what a customer agrees to for automatic top-ups.
+
+    The plan is bought when fewer than ``when_below`` units remain, at
+    most ``max_per_month`` times a month.
+    """
 
     plan: Plan
     when_below: int
@@ -136,11 +140,12 @@ def _waits(agreement: Agreement) -> bool:
 def _change(
     books: Books, user_id: str, decide: Callable[[Agreement], Agreement]
 ) -> dict[str, Any]:
-    """Apply ``decide`` to the stored agreement, and write the result.
+    """Apply ``decide`` to the customer's agreement to automatic top-ups.
 
-    Returns the new agreement as the API shows it. If it changes meanwhile,
-    ``decide`` is applied again. ``top_up_at`` is the threshold that each debit
-    compares with. All or nothing, in the table ``quotas``::
+    The result is stored, and returned as the API shows it. If the stored
+    agreement changes meanwhile, ``decide`` is applied again to the new one.
+    ``top_up_at`` is the threshold below which a debit opens a charge. DynamoDB
+    makes both writes or none, in the table ``quotas``::
 
                key           writes                      if
             0  user, top_up  the agreement               unchanged

@@ -24,7 +24,7 @@ ROW: Final = "customer"
 def find(books: Books, user_id: str) -> str:
     """Return the id of the user's customer object at Stripe, or "".
 
-    It is "" if no checkout was ever to save a card.
+    It is "" until the user first begins a checkout that saves the card.
     """
     return str((_stored(books, user_id) or {}).get("customer", ""))
 

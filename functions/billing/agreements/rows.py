@@ -13,7 +13,10 @@ from billing.storage.writes import Must, Write, absent, equals
 
 
 def row(user_id: str) -> tuple[Literal["quotas"], tuple[str, str]]:
-    """Return the table and key of the agreement to automatic top-ups."""
+    """Return the table and the key of a user's row for automatic top-ups.
+
+    The row is the customer's agreement to them.
+    """
     return "quotas", (user_id, TOP_UP)
 
 

@@ -14,7 +14,10 @@ from billing.api.request import Request
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file, plain and compressed. Its ETag is a hash of its content."""
+    """Holds a file of the web page, plain and compressed.
+
+    ``tag`` is its ETag, a hash of its content.
+    """
 
     type: str
     plain: bytes

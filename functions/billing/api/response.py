@@ -50,10 +50,9 @@ def answer(status: int, body: "Body", request_id: str) -> dict[str, Any]:
 
 
 def problem(error: BillingError, request_id: str) -> dict[str, Any]:
-    """Return the answer for an error, with the error's stable code.
+    """Return the HTTP response for an error, with the error's stable code.
 
-    Its format is a problem document:
-    https://www.rfc-editor.org/rfc/rfc9457.
+    Its body is a problem document: https://www.rfc-editor.org/rfc/rfc9457.
     """
     body = {
         "type": "about:blank",

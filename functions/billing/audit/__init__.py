@@ -1,4 +1,6 @@
-"""Checks that accounts agree with their rows, and repairs those that do not.
+"""Checks that each account's rows agree with each other, and repairs them.
 
-A restore of some of the tables is the usual cause.
+An account has a balance, ledger entries, lots (the units of one purchase or
+grant), holds, payments and API keys. They mostly disagree after a restore of
+only some of the tables.
 """

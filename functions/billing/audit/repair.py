@@ -26,17 +26,18 @@ from billing.stripe_api.outcomes import StripeNotFoundError
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What was repaired on one account, in one sentence each."""
+    """Holds the repairs of one account, as one sentence for each."""
 
     user_id: str
     acts: tuple[str, ...]
 
 
 def repair_account(job: Run, user_id: str) -> Repaired:
-    """Repair one account, and return what was done, in one sentence each.
+    """Repair an account of which a restore kept only a part.
 
-    If ``job.repair`` is False, nothing is written, and the sentences say what
-    would be done. A second run changes nothing more.
+    Returns what was done, in one sentence each. If ``job.repair`` is False,
+    nothing is written, and the sentences say what would be done. A second run
+    changes nothing more.
     """
     differences = _repair_payments(job, user_id)
     acts = [_act(difference) for difference in differences]

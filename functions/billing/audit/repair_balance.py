@@ -120,8 +120,9 @@ def _recomputed(
 def _can_leave(lot: Lot) -> int:
     """Return 1 if the lot's units expire or were not bought, else 0.
 
-    A lot is the units of one purchase or grant. Once an account has such a
-    lot, its holds record from which lots their units came.
+    A lot is the units of one purchase or grant. 1 is also the value of the
+    balance's ``lots_exact`` once an account has had such a lot: then its holds
+    record from which lots their units came.
     """
     return int(bool(lot.expires_at) or lot.source != "purchase")
 

@@ -53,13 +53,15 @@ def _repair(
 ) -> Iterator[str]:
     """Correct an API key's stored use. Yield a sentence if it was wrong.
 
-    Without ``job.repair`` nothing is written. ``booked`` are the key's units
-    in the ledger. ``revoked`` are those in the key's own row, to which its use
-    is moved when it is revoked. ``more`` is past use that is in no ledger
-    entry yet. For a revoked key, ``revoked`` must be ``booked`` plus ``more``.
-    For a live key, its use when the day began must be ``booked`` plus
-    ``more``, less ``revoked``. Raises OutcomeUnknownError if the account keeps
-    changing until the deadline.
+    Without ``job.repair`` nothing is written. ``booked`` is how many units the
+    ledger shows for the key. ``revoked`` is how many are stored in the row of
+    its own that a revoked key has, or 0.
+
+    The right numbers come from the ledger and from ``more``, stored in the
+    user's row ``uses``: past use of the key that is in no ledger entry yet.
+    A revoked key's row must have ``booked + more``. A live key's use at the
+    start of the day must be ``booked + more - revoked``. Raises
+    OutcomeUnknownError if the account keeps changing until the deadline.
     """
     store, name = job.books.store, name_of(key_id)
     store.deadline.begin()
@@ -155,12 +157,12 @@ def _recount(
 ) -> _Recount:
     """Return an API key's counter and bookmark, as stored and as they must be.
 
-    The counter, the balance's attribute ``counter``, is all that the key ever
+    The counter (the balance's attribute ``counter``) is all that the key ever
     used. The bookmark, ``mark``, is what it had used when the day and the
-    month began. The use when the day began is corrected to ``booked``, the
-    key's units in ledger entries, plus ``mark.more``, its earlier use that no
-    entry shows yet. The use since then is kept, but is at most what no ledger
-    entry shows yet of the whole account's use.
+    month began. By the ledger, its use before the day began is ``booked``, its
+    units in ledger entries, plus ``mark.more``, its earlier use that is in no
+    entry yet. Its use since then stays as counted, but no more than the whole
+    account has used since its last entry.
     """
     total, day = balance.keys[counter], booked + mark.more
     since = min(max(0, total - day), balance.used - balance.itemised)

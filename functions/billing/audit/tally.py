@@ -165,12 +165,12 @@ class Tally:
         }
 
     def _of_keys(self) -> dict[str, tuple[int, int]]:
-        """Return the rules on the use that is counted for each API key.
+        """Return the rules on how many units the API keys have used.
 
         The result maps each rule, a sentence, to the expected and the found
-        number. The rule is kept if they are equal. In the last rule, units are
-        multiplied by a number that only their API key has, so that too much
-        for one key does not hide too little for another.
+        number. The account obeys a rule if they are equal. In the last rule,
+        each key's units are multiplied by a number of its own, so that too
+        much for one key does not hide too little for another.
         """
         by_keys = self.keys_used + self.keys_revoked
         since = self.keys_used + self.keys_not_booked

@@ -39,7 +39,7 @@ def create(
 
 
 def _answer(payment: Payment) -> dict[str, Any]:
-    """Return the answer to a checkout: ids, plan, price, and the page's URL.
+    """Return the body of the HTTP response: ids, plan, price, the page's URL.
 
     ``status`` is always ``pending``, so that a repeat gets the same answer
     even if the payment has changed since.

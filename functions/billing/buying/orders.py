@@ -49,9 +49,10 @@ class Order:
         return {"plan": self.plan.id, **saves}
 
     def is_repeated_by(self, under_key: Item) -> bool:
-        """Return whether the stored row is of the same order.
+        """Return whether this order asks for the same as the stored one.
 
-        ``under_key`` is the row for the caller's Idempotency-Key.
+        ``under_key`` is the row stored for the caller's Idempotency-Key. The
+        plan must be the same, and whether the card is to be saved.
         """
         kept = (under_key["plan"], under_key.get("remember_card", False))
         return kept == (self.plan.id, self.saves_card)

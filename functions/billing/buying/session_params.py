@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # its import takes longer than the rest of a checkout
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """The stack's settings for checkouts.
+    """Holds the stack's settings for new Checkout Sessions.
 
     URLs come from these settings, never from the caller.
     """

@@ -47,7 +47,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The outcome of the attempt is unknown. The card may have been charged."""
+    """Says that it is unknown whether Stripe has charged the card.
+
+    For example, Stripe's response did not arrive.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,10 +33,10 @@ class Asker(Lookup):
     stack: str
 
     def send(self, payment: Payment, charge: Charge, now: int) -> Word:
-        """Send the attempt's request to Stripe, and return the answer.
+        """Send the charge's current attempt to Stripe, and return the outcome.
 
-        A repeat uses the same idempotency key. If the outcome is unknown, it
-        asks Stripe for it at once.
+        A repeat uses the same idempotency key. If the request gets no clear
+        result, Stripe is asked at once what became of the charge.
         """
         if not self.cards.is_of_mode(livemode=self.ours.livemode):
             return Word(Unknown())

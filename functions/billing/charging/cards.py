@@ -1,4 +1,4 @@
-"""Names the calls of Stripe that automatic charges need, for the type checker."""
+"""Declares, as a Protocol, the calls to Stripe that automatic charges need."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
@@ -16,7 +16,10 @@ class Cards(Protocol):
     def charge_card(
         self, params: Mapping[str, Any], idempotency_key: str
     ) -> Mapping[str, Any]:
-        """Create and confirm a payment intent, and return it."""
+        """Create and confirm a payment intent, and return it.
+
+        Raises CardDeclinedError if the card was declined.
+        """
 
     def charge_card_again(
         self, intent: str, params: Mapping[str, Any], idempotency_key: str

@@ -26,7 +26,10 @@ Reason = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """The open automatic charge of an account. Times are epoch seconds."""
+    """Holds the state of an account's unfinished automatic charge.
+
+    Times are epoch seconds.
+    """
 
     payment_id: str
     state: State = "waiting"
@@ -47,5 +50,5 @@ class Charge:
 
     @property
     def key(self) -> str:
-        """Return the idempotency key of this attempt."""
+        """Return Stripe's idempotency key for the charge's present attempt."""
         return f"{self.payment_id}-{self.attempt}"

@@ -103,10 +103,10 @@ class Lookup:
         intent: Mapping[str, Any],
         now: int,
     ) -> Word:
-        """Return what a payment intent says about the charge, by its status.
+        """Return the outcome of the charge, from its payment intent's status.
 
         Only ``succeeded`` counts as paid. A status without an outcome gives
-        NotMade.
+        NotMade: nothing has been charged so far.
         https://docs.stripe.com/payments/paymentintents/lifecycle
         """
         name, error = str(intent["id"]), intent.get("last_payment_error")

@@ -48,9 +48,10 @@ outcome has been unknown.
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The next step of a charge: store a new attempt, then send its request.
+    """Says that the next step of a charge is a new attempt.
 
-    An attempt is one try to charge the customer's card.
+    An attempt is one try to charge the customer's card. It is stored first.
+    Then its request is sent to Stripe.
     """
 
 

@@ -142,10 +142,11 @@ def _release(
 
 
 def _note_due(account: Write, next_due: int) -> Write:
-    """Return the balance's write with ``holds_due`` set to ``next_due``.
+    """Return ``account`` with ``holds_due`` set to ``next_due``.
 
-    That is the next hold's expiry. With 0 the attribute is removed, as
-    there is no other hold.
+    ``account`` is a write of the balance's row. ``next_due`` is the time at
+    which the next hold expires. With 0 the attribute is removed, as there is
+    no other hold.
     """
     if next_due:
         return account._replace(set={**account.set, "holds_due": next_due})

@@ -183,9 +183,10 @@ def _with_free(books: Books, user_id: str) -> Iterator[Lot]:
 def _undisturbed(balance: Balance, units: int) -> tuple[Must, ...]:
     """Return the conditions for removing ``units`` of expired lots.
 
-    A lot is the units of one purchase or grant. The first expiry and the used
-    units must be as in ``balance``, and ``units`` must still remain. Otherwise
-    units that were used in time could be removed as expired.
+    A lot is the units of one purchase or grant. In the stored balance, the
+    used units and the time of the next lot's expiry must be as in ``balance``,
+    and at least ``units`` must remain. Otherwise units that were used in time
+    could be removed as expired.
     """
     same_use = lot_changes.same("used", balance.used)
     enough = (Must("remaining", ">=", units),) if units else ()

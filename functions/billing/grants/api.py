@@ -43,11 +43,11 @@ def grant_id_of(caller: str, key: str) -> str:
 
 
 def give(books: Books, grant: Grant) -> dict[str, Any]:
-    """Book a grant (free units for a customer), and return the answer.
+    """Book a grant (free units for a customer), and return the response body.
 
-    A repeat with the same idempotency key gets the first answer again, however
-    late it comes. Raises ``idempotency_conflict`` if the key was used with
-    another body, and ``invalid_request`` if the grant is not valid, for
+    A repeat with the same idempotency key gets the first response again,
+    however late it comes. Raises ``idempotency_conflict`` if the key was used
+    with another body, and ``invalid_request`` if the grant is not valid, for
     example because its units would have expired already.
     """
     if kept := books.store.get("quotas", grant.row):

@@ -31,10 +31,11 @@ def book(
     grant: Grant,
     beside: tuple[Write, ...] = (),
 ) -> dict[str, Any]:
-    """Book a grant as one ledger entry, and return the answer.
+    """Book a grant as one ledger entry, and return the grant.
 
-    Idempotent: a grant id is booked once. The units pay debt first. Raises
-    GrantError if the grant takes more units than there are or if its id
+    The result is as operators see it, with ``remaining`` and ``debt`` after
+    the grant. Idempotent: a grant id is booked once. The units pay debt first.
+    Raises GrantError if the grant takes more units than there are or if its id
     belongs to another grant, and OutcomeUnknownError when the deadline passes.
 
     All or nothing::
@@ -94,7 +95,7 @@ class _Plan:
     def has_refused_beside(self, refused: ConditionFailedError) -> bool:
         """Return whether DynamoDB refused one of the writes ``beside``.
 
-        The caller of ``book`` gave them to be made in the same transaction.
+        The caller of ``book`` added these writes to the grant's transaction.
         """
         first = ROW_PLACE + 1 + len(self.writes)
         return any(place >= first for place in refused.old)
@@ -137,7 +138,7 @@ def _plan(books: Books, grant: Grant, now: datetime) -> _Plan:
 
 
 def find_booked(books: Books, grant: Grant) -> dict[str, Any] | None:
-    """Return the answer for a grant that was booked before, or None.
+    """Return a grant as operators see it if it was booked before, else None.
 
     Nothing is written. Raises GrantError ``conflict`` if another grant has
     its id.

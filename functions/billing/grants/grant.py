@@ -39,9 +39,10 @@ class GrantError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A grant to book. ``units`` is negative to take units away.
+    """Holds a grant: units that a customer gets without paying.
 
-    ``expires_at`` is in epoch seconds. 0 means never.
+    ``units`` is negative to take units away. ``expires_at`` is in epoch
+    seconds. 0 means never.
     """
 
     grant_id: str
@@ -122,7 +123,10 @@ class Grant:
         return lot.begun(epoch(now))
 
     def check(self, now: datetime) -> None:
-        """Raise GrantError ``invalid`` for a grant with an invalid member."""
+        """Raise GrantError ``invalid`` if the grant cannot be booked as it is.
+
+        That is if its units, reason, id, user id or expiry is out of range.
+        """
         if not self.units or abs(self.units) > UNITS_MAX:
             remedy = (
                 f"give a whole number from 1 to {UNITS_MAX}, or a negative one"

@@ -1,4 +1,7 @@
-"""Builds the answers for a grant that is booked, or was booked before."""
+"""Builds what operators and API callers get to see of a booked grant.
+
+A grant is units given to a customer or taken away.
+"""
 
 from typing import Any
 

@@ -70,7 +70,11 @@ def claim(
 
 
 def _find(books: Books, user_id: str) -> dict[str, Any]:
-    """Return the stored answer to a customer who got welcome units, or {}."""
+    """Return the response that a user got to the request for welcome units.
+
+    These are free units for new customers, given once. A repeated request
+    gets the same response. Returns {} if the user has none yet.
+    """
     kept = books.store.get("quotas", welcome_row(user_id)) or {}
     answer: dict[str, Any] = kept.get("answer", {})
     return answer
@@ -85,9 +89,10 @@ def _grant(books: Books, user_id: str, welcome: Welcome) -> Grant:
 
 
 def _count(books: Books, welcome: Welcome) -> Write:
-    """Return the write that counts one more customer with welcome units today.
+    """Return the write that counts one more customer who got free units today.
 
-    DynamoDB refuses it if the day's limit is reached.
+    These are the welcome units, given once to a new customer. DynamoDB refuses
+    the write if the day's limit is reached.
     """
     now = books.clock()
     return Write(

@@ -112,10 +112,10 @@ def _keep_house(
 ) -> bool:
     """Do what must be done before the hold in ``row`` is closed.
 
-    If the hold has expired, it is released. If a new day has begun, the
-    last day's use is booked. Returns whether one of these was done, so
-    that the caller must read again. Raises ``exceeds_hold`` if ``units``
-    is more than the hold has.
+    If the hold has expired, it is released. If a new day has begun, the use of
+    the earlier day is written into the ledger. Returns whether one of these
+    was done, so that the caller must read again. Raises ``exceeds_hold`` if
+    ``units``, the units to capture, is more than the hold has.
     """
     user_id = row["user_id"]
     if row["expires_at"] <= epoch(now):
@@ -135,9 +135,10 @@ def _keep_house(
 def _closing(
     books: Books, row: Item, balance: Balance, state: Ended, units: int
 ) -> tuple[Write, ...]:
-    """Return the writes that close a hold as ``state``.
+    """Return the writes that close a hold, which ends as ``state``.
 
-    ``units`` of it are captured, and the rest is given back.
+    ``units`` of it count as used (captured). The rest goes back to the account
+    and its lots, the units of purchases and grants.
     """
     now, user_id, rest = books.clock(), row["user_id"], row["units"] - units
     balance, closed = _give_back_to_lots(books, row, balance, units)

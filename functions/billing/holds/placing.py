@@ -128,11 +128,12 @@ def _open(hold: HoldId, taking: Taking, parts: Parts) -> Write:
 def _keep_holds_due(attempt: Attempt, expires_at: int) -> tuple[int, Write]:
     """Return when the first open hold expires, and the write of the balance.
 
-    ``attempt`` is one try to place a hold. That hold counts too; it expires at
-    ``expires_at``. The write is that of the attempt, and now also keeps
-    ``holds_due``, the time of that first expiry. DynamoDB refuses it if a
-    concurrent request has changed ``holds_due`` so that it would be wrong. An
-    attempt that also releases expired holds has a condition for that already.
+    ``attempt`` is one try to place a hold, which expires at ``expires_at``.
+    That hold is counted too. The write is the attempt's own. If the new hold
+    is the first to expire, the write also stores its time as ``holds_due``.
+    DynamoDB refuses the write if a concurrent request has changed
+    ``holds_due`` so that the result would be wrong. That condition is added
+    here, unless the attempt also releases expired holds: then it has one.
     """
     seen = attempt.balance.holds_due
     is_sooner = not seen or expires_at < seen

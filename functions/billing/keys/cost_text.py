@@ -26,7 +26,7 @@ class JsonObject(dict[str, Any]):
     """
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        """``pairs`` are its names and values, in the order of the text."""
+        """Create it from ``pairs``: names and values, in the text's order."""
         super().__init__(pairs)
         names = [name for name, _ in pairs]
         self.twice = sorted({name for name in names if names.count(name) > 1})
@@ -52,10 +52,10 @@ def parse(text: str) -> tuple[JsonObject, dict[str, list[int]]]:
 
 
 def _lines(text: str) -> Iterator[tuple[str, list[int]]]:
-    """Yield each member's name, and the lines of its value.
+    """Yield each member's name, and the number of the line of its value.
 
-    ``text`` must be a JSON object. For a list, the lines are those of its
-    elements.
+    ``text`` must be a JSON object. If the value is a list, there is a line
+    number for each of its elements.
     """
     decoder, at = json.JSONDecoder(), text.index("{") + 1
     while True:

@@ -58,9 +58,9 @@ def spend_for(
 ) -> _Answer:
     """Debit or hold by calling ``act``, and return its result.
 
-    ``act`` gets one of the user's live API keys, or None if ``key_id`` is
-    "". Raises ``invalid_key`` if ``key_id`` is not a live key of this
-    user, and ``key_limit_reached`` if its limit leaves too few units.
+    ``act`` gets the API key whose use it must count, or None to count none.
+    Raises ``invalid_key`` if ``key_id`` is neither "" nor a live key of this
+    user, and ``key_limit_reached`` if the key's limit leaves too few units.
     """
     if not key_id:
         return act(None)
@@ -79,8 +79,9 @@ def spend_by(
 
     ``spender`` is the key, whose id is known to be well formed. Keys that an
     older version of this code created are not counted. The use of such a key
-    is counted from now on, or if that cannot be, ``act`` gets None. Raises the
-    same errors as ``spend_for``.
+    is counted from now on, or if that cannot be, ``act`` gets None. Raises
+    ``invalid_key`` if it is not a live key of this user, and
+    ``key_limit_reached`` if its limit leaves too few units.
     """
     key: KeyUse | None = spender
     for _ in books.store.deadline.attempts():

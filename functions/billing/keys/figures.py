@@ -30,7 +30,7 @@ ResetsAt = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An API key without its secret."""
+    """Holds what an owner sees of an API key: its limit and use, no secret."""
 
     key_id: str
     name: str

@@ -78,10 +78,11 @@ def units_left(
 
 
 def _named(books: Books, found: Holder) -> Item:
-    """Return the row that has the API key's name.
+    """Return the stored row that has the API key's name.
 
-    Keys from before there were limits have their name in only one of their
-    two rows.
+    Each key has a row by its secret, which ``found`` has, and a row in its
+    user's list. In old keys only the second one has the name. The result has
+    the name "" if neither row has it.
     """
     if "name" in found.row:
         return found.row

@@ -21,7 +21,7 @@ takes the same time.
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A valid API key's user and id."""
+    """Holds the user and the id of a valid API key."""
 
     user_id: str
     key_id: str

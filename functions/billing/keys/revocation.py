@@ -51,10 +51,10 @@ def _revoke_uncounted(
 ) -> None:
     """Revoke an API key for which the balance has no counters yet.
 
-    ``writes`` are the transaction that revokes a key with counters. The same
-    is written here, except that the counters must not exist, instead of being
-    removed. If a concurrent debit has just created them, ``revoke`` is called
-    again. Raises ``not_found`` if the key is gone.
+    ``writes`` is the transaction for an API key with counters. This function
+    writes the same, on the condition that there are no counters to remove. If
+    a concurrent debit has just created them, it calls ``revoke`` to begin
+    again. Raises ``not_found`` if the API key is gone.
     """
     uncounted = Write(
         "quotas",

@@ -70,8 +70,9 @@ class Route:
 
 
 def is_path(path: Any) -> bool:
-    """Return whether a row of the cost table may have this path.
+    """Return whether ``path`` may be the path of a row of the cost table.
 
+    The cost table says how many units each call of the seller's API costs.
     Variables may be anywhere, but a greedy one (``{proxy+}``) only at the end.
     """
     if not isinstance(path, str) or not path.startswith("/"):

@@ -41,9 +41,9 @@ class Burned:
 class GivenBack:
     """Holds the lots after a hold was closed, and what became of its units.
 
-    A lot is the units of one purchase or grant. ``back``, ``expired`` and
-    ``void`` count the units that the hold had set aside and that were not
-    used.
+    A lot is the units of one purchase or grant. Of the units that were held
+    but not used, ``back`` can be spent again or pay debt, ``expired`` have
+    expired, and ``void`` are of a grant that was voided (taken back).
     """
 
     lots: Lots
@@ -87,9 +87,10 @@ def burn(lots: Lots, units: int) -> Burned:
 
 
 def hold(lots: Lots, units: int) -> Burned:
-    """Return the lots after ``units`` were moved to ``held``.
+    """Return the lots after ``units`` were moved from ``free`` to ``held``.
 
-    The units that expire first are taken first. The result's ``parts`` are
+    A lot is the units of one purchase or grant. The units that expire first
+    are taken first. The result's ``parts``, the units taken from each lot, are
     stored in the hold's row.
     """
     burned = burn(lots, units)
@@ -160,9 +161,9 @@ def take_back(lots: Lots, reference_id: str, units: int) -> Burned:
     """Return the lots after ``units`` were taken from one purchase's lots.
 
     A lot is the units of one purchase or grant. ``reference_id`` says which
-    purchase: the id of its session or payment intent. Only free units are
-    taken, those that expire first before others. If there are too few, all of
-    them are taken.
+    purchase: the id of its session or payment intent. Units in holds are not
+    taken. Those that expire first are taken first. If there are too few, all
+    that are not held are taken.
     """
     own = (
         (lot.key, lot.free)

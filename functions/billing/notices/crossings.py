@@ -54,7 +54,7 @@ class Account(Protocol):
         """Return whether ``quota.low`` was sent, and no ``quota.recovered`` since."""
 
     def after(self, write: Write) -> "Account":
-        """Return the account after this write."""
+        """Return the account as it would be after ``write``."""
 
     def shown(self, user_id: str) -> dict[str, Any]:
         """Return the quota as the API shows it."""
@@ -140,11 +140,11 @@ def _types(
 
 
 def _charge(account: Account, move: "_Move") -> Crossing:
-    """Return a Crossing that says whether an automatic charge is opened.
+    """Return whether a write opens an automatic charge, and its conditions.
 
-    It is opened if ``move`` takes units, and ``remaining`` falls below the
-    customer's threshold for automatic top-ups. The result also has the
-    conditions for the write under which its answer stays right.
+    It opens one if ``move`` takes units, and ``remaining`` falls below the
+    customer's threshold for automatic top-ups. The conditions make DynamoDB
+    refuse the write if the stored balance no longer gives the same result.
     """
     if move.units >= 0:
         return NO_CROSSING
@@ -189,10 +189,10 @@ class _Move:
     def between(self, *thresholds: int) -> Iterator[Must]:
         """Yield conditions on ``remaining`` for the write that changes it.
 
-        They hold while the change crosses the same ones of ``thresholds`` as
-        computed. DynamoDB refuses the write if a concurrent one changed that.
-        For new units only the first threshold counts. Yields nothing for units
-        that a hold returns: they cross none.
+        If a concurrent write comes first, this one may cross other
+        ``thresholds`` than computed. Then DynamoDB refuses it. For new units
+        only the first threshold counts. Yields nothing for units that a hold
+        returns: they cross none.
         """
         if self.units < 0:
             bounds = [

@@ -31,7 +31,10 @@ https://www.rfc-editor.org/rfc/rfc9110#section-15.2
 
 
 class Wire:
-    """The connection for sending one event, with a deadline for all of it."""
+    """Connects to the seller's server to send one event, until a deadline.
+
+    The deadline is for connecting, sending and reading together.
+    """
 
     def __init__(self, seconds: float) -> None:
         """Set the deadline to ``seconds`` from now."""
@@ -48,7 +51,7 @@ class Wire:
 
     @property
     def is_over(self) -> bool:
-        """Return whether the deadline has passed."""
+        """Return whether the deadline for sending the event has passed."""
         return monotonic() >= self._ends
 
     def connect(
@@ -107,9 +110,10 @@ def send(
 ) -> Answer:
     """POST the body once, and return Sent, Failed or Gone.
 
-    The result depends on the status of the answer. Raises no exception.
-    Only the status line and the headers are read, which http.client limits
-    in size. The answer's body is not read.
+    Sent is for a status of success, and Gone for 410: the receiver wants no
+    more tries. All else is Failed, with the reason. Raises no exception. Only
+    the response's status line and headers are read, whose size http.client
+    limits, and not its body.
     """
     wire = Wire(TRY_SECONDS)
     try:

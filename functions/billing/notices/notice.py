@@ -126,10 +126,10 @@ def _opened(
 def _rows(
     user_id: str, told: Iterable[Notice], last: int, now: datetime
 ) -> Iterator[Write]:
-    """Yield the write of each event's row.
+    """Yield the write that stores each event to the seller.
 
-    ``told`` are the events, and ``last`` is the number of the account's last
-    event before them.
+    ``told`` are the events. ``last`` is the number of the account's last event
+    before them, so they are numbered from ``last + 1``.
     """
     for sequence, notice in enumerate(told, last + 1):
         yield new_row(user_id, sequence, notice.type, notice.data, now)
@@ -138,10 +138,10 @@ def _rows(
 def _crossed(
     crossing: Crossing, user_id: str, account: Account, write: Write
 ) -> Iterator[Notice]:
-    """Yield an event for each threshold that the write crosses.
+    """Yield an event to the seller for each type in ``crossing``.
 
-    ``crossing`` has the types of these events. Each shows the quota as it is
-    after the write.
+    ``crossing`` has the types that the write causes by crossing thresholds of
+    units. Each event shows the quota as it is after the write.
     """
     for kind in crossing.tells:
         yield Notice(kind, account.after(write).shown(user_id))

@@ -30,7 +30,7 @@ SEQUENCE_DIGITS: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One stored event to the seller."""
+    """Holds one stored event to the seller and the state of its delivery."""
 
     user_id: str
     notice: str
@@ -76,7 +76,7 @@ class Row:
         return (self.user_id, self.notice)
 
     def body(self) -> dict[str, Any]:
-        """Return the event as receivers see it."""
+        """Return the event as the seller's receiver gets it, a JSON object."""
         return {
             "id": self.id,
             "type": self.type,

@@ -18,9 +18,9 @@ from billing.storage.writes import Write, equals
 def drop(books: Books, parked: Parked, reason: str) -> None:
     """Record that an operator decided not to settle a parked event.
 
-    Parked are Stripe events that were kept because they could not be settled.
-    The event is no longer one of them. A record of a dropped event, with the
-    operator's ``reason``, replaces its own.
+    A parked event is one of Stripe's that was kept because it could not be
+    settled. Its record is deleted, and a record of a dropped event, with the
+    operator's ``reason``, is written in its place.
     """
     books.store.commit(*_dropping(books, parked, reason))
 

@@ -27,10 +27,11 @@ from billing.storage.writes import Write, creates, equals
 
 
 def is_dropped(books: Books, fact: Fact) -> bool:
-    """Return whether an operator decided not to settle this Stripe event.
+    """Return whether an operator decided to ignore this Stripe event.
 
-    An event also counts as dropped if the operator dropped its purchase. A
-    dropped event is not kept for a retry, and no operator is notified of it.
+    Such an event is dropped: it is not kept for a retry, and no operator is
+    notified of it. Dropping one event about a purchase also drops others that
+    report the same about it.
     """
     return books.store.get("events", (DROPPED, name_of(fact))) is not None
 

@@ -39,7 +39,10 @@ class Parked:
 
     @classmethod
     def from_item(cls, item: Item) -> "Parked":
-        """Return the parked event in a stored item."""
+        """Return the parked event that a table row holds.
+
+        A parked event is one from Stripe that could not be booked yet.
+        """
         return cls(
             from_item(item["fact"]),
             item["kind"],
@@ -63,7 +66,8 @@ class Parked:
     def waits_for_operator(self) -> bool:
         """Return whether the event needs an operator.
 
-        Such an event is not retried on the schedule.
+        That is so if no time is stored for its next try. Then no scheduled
+        job retries it.
         """
         return not self.next_try
 
@@ -80,10 +84,10 @@ class Parked:
 
 
 def name_of(fact: Fact) -> str:
-    """Return the range key of the record of a parked or dropped event.
+    """Return the range key of the record of a parked or dropped Stripe event.
 
     It is the same for all events that report the same thing about one
-    purchase, and for the answer of Stripe's API about it.
+    purchase. What Stripe's API says in place of an event gets the same key.
     """
     return (
         f"{fact.funding_id}:{fact.kind}"
@@ -95,7 +99,7 @@ def name_of(fact: Fact) -> str:
 def find(books: Books, name: str) -> Parked | None:
     """Return the parked event whose record has this range key.
 
-    A parked event is one from Stripe that could not be settled yet. Returns
+    A parked event is one from Stripe that could not be booked yet. Returns
     None if no such event is parked.
     """
     item = books.store.get("events", (PARKED, name))

@@ -1,6 +1,6 @@
-"""Decides how each event changes a payment.
+"""Decides how each of Stripe's events changes a payment.
 
-It is pure: it reads no clock and makes no outside call.
+Nothing is read or written here, not even the clock.
 """
 
 from collections.abc import Iterator
@@ -88,14 +88,15 @@ def _funded(payment: Payment, fact: SessionFact, now: str) -> Change:
 
 
 def _of_another_session(payment: Payment, fact: SessionFact) -> Decision | None:
-    """Decide on an event of a session or intent that is not the payment's own.
+    """Decide on a Stripe event whose session or intent is not the payment's.
 
     ``payment`` has the id of another one. For example, Stripe copies an
     expired session, with the metadata, if recovery is switched on
     (https://docs.stripe.com/payments/checkout/abandoned-carts). An event that
-    does not say paid changes nothing. Returns None if the payment is to be
-    credited: its own session or intent expired or failed for good. Otherwise
-    both are paid or could be, so the event is parked (kept for later).
+    does not say paid changes nothing. If it says paid, the result depends on
+    the payment's own session or intent. If that expired or failed for good,
+    None is returned, and the caller credits the payment. If that is paid or
+    still can be, the event is parked (kept for later).
     """
     if fact.kind != "paid":
         return Already(duplicate=False)
@@ -116,7 +117,10 @@ def _of_another_session(payment: Payment, fact: SessionFact) -> Decision | None:
 
 @dataclass(frozen=True, slots=True)
 class _Differing:
-    """A field in which our record and Stripe differ."""
+    """Holds both values of a field in which a payment's row and Stripe differ.
+
+    ``ours`` is the row's value, and ``theirs`` the one in Stripe's event.
+    """
 
     field: Field
     ours: str | int

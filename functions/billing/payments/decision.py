@@ -1,7 +1,7 @@
 """Defines what can be decided about an event from Stripe.
 
-It changes a payment, or nothing is left to do, or it is parked: kept to be
-settled later.
+The decision is to change a payment (Change), to write nothing (Already), or to
+park the event: to keep it and settle it later (Park).
 """
 
 from dataclasses import dataclass
@@ -33,9 +33,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Already:
-    """A decision to write nothing.
+    """Says that an event from Stripe changes nothing, so nothing is written.
 
-    ``duplicate`` is true if the same event was settled before. Otherwise a
+    ``duplicate`` is true if the same event was processed before. Otherwise a
     later event has made this one stale.
     """
 

@@ -42,7 +42,10 @@ def _client() -> Any:
 
 
 class Queue:
-    """The stack's SQS queue of parked events, which cannot be settled yet."""
+    """Sends parsed Stripe events to SQS if they could not be booked.
+
+    They are booked later from there.
+    """
 
     def __init__(self, url: str) -> None:
         """``url`` is the queue's URL, as SQS gives it."""

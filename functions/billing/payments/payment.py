@@ -176,7 +176,11 @@ class Payment:
 
     @property
     def status(self) -> PaymentStatus:
-        """Return the status that the API shows."""
+        """Return the payment's status under the name that the API uses.
+
+        For example, a declined payment is ``failed``. The status of a paid one
+        also depends on its refunds and disputes.
+        """
         match self.phase:
             case Phase.PENDING:
                 return "pending"
@@ -260,7 +264,7 @@ class Payment:
     def from_item(cls, item: Mapping[str, Any]) -> "Payment":
         """Return the payment in a stored item.
 
-        Attributes that a newer version wrote are ignored.
+        Attributes that a newer version of this code wrote are ignored.
         """
         known = {name: item[name] for name in cls.__slots__ if name in item}
         known["phase"] = Phase(known.get("phase", 0))

@@ -51,7 +51,7 @@ class Welcome:
     expires_after_days: int = 0
 
     def as_answer(self) -> dict[str, Any]:
-        """Return the welcome units as ``GET /plans`` shows them."""
+        """Return new customers' free units, as ``GET /plans`` shows them."""
         return {
             "units": self.units,
             "expires_after_days": self.expires_after_days or None,
@@ -62,7 +62,11 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The plans for sale, and the welcome units (None without any)."""
+    """Holds what plans.json offers: the plans by id, and the welcome units.
+
+    Welcome units are free units for new customers. None means that there are
+    none.
+    """
 
     plans: Mapping[str, Plan]
     welcome: Welcome | None = None

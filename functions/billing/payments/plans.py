@@ -1,4 +1,4 @@
-"""Reads the plans for sale and the welcome units from plans.json."""
+"""Reads plans.json: the plans for sale, and new customers' free units."""
 
 import json
 from collections.abc import Mapping

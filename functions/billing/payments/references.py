@@ -94,9 +94,10 @@ def leads_to(payment: Payment, intent: str, waiting: frozenset[str]) -> Write:
     """Return the write that makes a payment intent's row lead to its payment.
 
     It belongs in the transaction that credits the payment. ``waiting`` are the
-    refunds and disputes that came before the payment, as they were read from
-    the row. The write removes them from the row. DynamoDB refuses it if the
-    row now lists other events, or one that was dropped with the purchase.
+    refunds and disputes that came before the payment was credited, as they
+    were read from the row. The write removes them from the row. DynamoDB
+    refuses it if the row now lists others, or one that an operator dropped
+    together with the purchase.
     """
     waits: Must = equals("waiting", waiting) if waiting else absent("waiting")
     return Write(
@@ -131,11 +132,12 @@ def waits(intent: str, name: str) -> Write:
 
 
 def waits_dropped(intent: str, name: str) -> Write:
-    """Return the write that lists an event as dropped with its purchase.
+    """Return the write that marks an event as dropped with its purchase.
 
-    The event is a refund or dispute. The write goes to the row of its payment
-    intent, ``intent``. ``name`` is the key of the event's record. DynamoDB
-    refuses the write if the payment is credited already.
+    An operator has given up the purchase, and with it the event, a refund or
+    dispute that was waiting for it. The write adds the event to the row of the
+    payment intent, ``intent``. ``name`` is the table key of the stored event.
+    DynamoDB refuses the write if the payment is credited already.
     """
     gone = frozenset({name})
     return Write(
@@ -148,10 +150,10 @@ def waits_dropped(intent: str, name: str) -> Write:
 def waits_again(intent: str, name: str, dropped: frozenset[str]) -> Write:
     """Return the write that makes a dropped event wait for its payment again.
 
-    The event is a refund or dispute that was dropped with its purchase. The
-    write goes to the row of its payment intent, ``intent``. ``name`` is the
-    key of the event's record. DynamoDB refuses the write if ``dropped``, the
-    events that the row lists as dropped, has changed.
+    The event is a refund or dispute. An operator had dropped it together with
+    the event of its purchase. The write goes to the row of its payment intent,
+    ``intent``. ``name`` is the key of the event's record. DynamoDB refuses the
+    write if ``dropped``, the row's list of dropped events, has changed.
     """
     left = dropped - {name}
     return Write(

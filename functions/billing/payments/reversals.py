@@ -15,7 +15,10 @@ from billing.payments.dispute import Dispute
 
 @dataclass(frozen=True, slots=True)
 class Reversals:
-    """All known refunds and disputes of one payment."""
+    """Holds all known refunds and disputes of one payment.
+
+    It computes from them how much money went back, and how many units to take.
+    """
 
     refunded_high_minor: int = 0
     failed: Mapping[str, int] = field(default_factory=dict)
@@ -51,7 +54,11 @@ class Reversals:
 
     @property
     def is_disputed(self) -> bool:
-        """Return whether a dispute still holds money, or soon may."""
+        """Return whether any dispute of this payment is open.
+
+        A dispute is open while money is withdrawn for it, or if it has just
+        begun, so that money may soon be withdrawn.
+        """
         return any(dispute.is_open for dispute in self.disputes.values())
 
     @property
@@ -120,7 +127,7 @@ class Reversals:
         )
 
     def to_item(self) -> dict[str, Any]:
-        """Return the reversals as they are stored in the payment."""
+        """Return the refunds and disputes as they are stored in a payment."""
         return {
             **_members(self),
             "disputes": {

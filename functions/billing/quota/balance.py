@@ -133,12 +133,13 @@ class Balance:
 
     @property
     def earlier_free(self) -> int:
-        """Return how many units outside holds are in no lot's row.
+        """Return how many of the free units are in no lot's row.
 
-        A lot is the units of one purchase or grant. Units from before there
-        were lots have no row. Used units that are not subtracted from the rows
-        yet are counted as not used. The number is negative if open holds took
-        units that the rows still show as free.
+        A lot is the units of one purchase or grant, and free units are in no
+        hold. Units from before there were lots have no row. Units that were
+        used, but are not subtracted from the rows yet, are compared as if
+        free. The number is negative if open holds took units that the rows
+        still show as free.
         """
         return self.remaining + self.unburned - self.lots_left + self.lots_held
 

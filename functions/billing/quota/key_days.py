@@ -46,10 +46,10 @@ class RollOver(NamedTuple):
     """
 
     def onto(self, account: Write) -> Write:
-        """Return ``account``, the balance's write, with these changes added.
+        """Return ``account``, the balance's write, with the new day's changes.
 
         They are ``movement`` and ``remove``, which change the balance. The
-        caller commits ``writes`` beside it.
+        caller commits ``writes``, the other rows' changes, beside it.
         """
         return account._replace(
             add={**account.add, **self.movement.add},
@@ -108,7 +108,7 @@ def _used_since(bookmark: Bookmark, balance: Balance, name: str) -> int:
 
 
 def not_itemised(balance: Balance, uses: Uses) -> dict[str, int]:
-    """Return the units that are in no ledger entry yet, by API key id."""
+    """Return the used units that are in no ledger entry yet, by API key id."""
     units = {mark.key_id: mark.more for mark in uses.revoked.values()}
     for name, bookmark in uses.live.items():
         units[bookmark.key_id] = _used_since(bookmark, balance, name)
@@ -120,8 +120,9 @@ def _begin(
 ) -> Bookmark:
     """Return an API key's bookmark for the new day ``today``.
 
-    A bookmark is what a key had used when the day and the month began. So the
-    result has the key's use until now, for the month only if a new one began.
+    A bookmark is what a key had used when the day and the month began. The
+    result has what the key has used until now as the day's start. If a new
+    month began too, it is also the month's; otherwise that stays as it was.
     ``name`` is the short name of a live key, a hash of its id.
     """
     total = balance.keys[used(name)]

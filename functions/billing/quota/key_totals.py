@@ -37,7 +37,7 @@ def name_row(user_id: str, name: str) -> tuple[str, str]:
 
 
 def user_of(owner: str) -> str:
-    """Return the user id in a partition key of the keys' table."""
+    """Return the user id in a partition key of the API keys' table."""
     return owner.removeprefix(user_key(""))
 
 

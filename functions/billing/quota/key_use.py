@@ -130,10 +130,10 @@ def left(name: str) -> str:
 
 
 def gone(name: str) -> str:
-    """Return the name of the balance's attribute with a revoked API key's use.
+    """Return the name of the attribute for a revoked API key's use.
 
-    The attribute has the units that the key ever used. ``name`` is a hash of
-    the key's id, which is part of the attribute's name.
+    The attribute is in the row of the user's balance. It has the units that
+    the API key ever used. ``name`` is a hash of the API key's id.
     """
     return f"x{name}"
 

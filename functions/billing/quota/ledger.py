@@ -29,9 +29,10 @@ EntryType = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One ledger entry. ``units`` is positive or negative.
+    """Holds one ledger entry. ``units`` is positive or negative.
 
-    ``entry_id`` names the cause, so that each cause is booked only once.
+    ``entry_id`` names why the units changed, for example a payment. So nothing
+    is booked twice.
     """
 
     user_id: str
@@ -75,10 +76,10 @@ class Entry:
 
 
 def funded_id(funding_id: str) -> str:
-    """Return the id of the entry that credits a purchase.
+    """Return the id of the ledger entry that credits a purchase.
 
-    ``funding_id`` is the session or payment intent that paid for it. As
-    the id is always the same, the purchase is credited once.
+    ``funding_id`` is the id of the Checkout Session or payment intent that
+    paid for it. As the id is always the same, the purchase is credited once.
     """
     return f"funded:{funding_id}"
 
@@ -94,18 +95,21 @@ def reversal_id(payment: "Payment") -> str:
 
 
 def write_off_id(payment: "Payment") -> str:
-    """Return the id of the entry for units that the seller gave up.
+    """Return the id of the ledger entry for units that the seller gives up.
 
-    They could not be taken back at the payment's last refund or dispute,
-    because they were used. If that one returned units instead (a dispute was
-    won), the entry returns what was given up before. The id ends with the
-    number of that refund or dispute, which is the payment's ``movements``.
+    They are the units that a payment's last refund or dispute should take back
+    but cannot, because they were used. If that dispute is won later, or that
+    refund fails, an entry of this kind returns them. The id ends with the
+    payment's ``movements``: how often refunds and disputes moved units.
     """
     return f"adjusted:{payment.payment_id}:{payment.movements}"
 
 
 def expired_id(lot_id: str) -> str:
-    """Return the id of the entry for the expired units of a lot."""
+    """Return the id of the ledger entry for a lot's expired units.
+
+    A lot is the units of one purchase or grant.
+    """
     return f"expired:{lot_id}"
 
 

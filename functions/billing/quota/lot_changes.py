@@ -29,11 +29,11 @@ class Change:
     must: tuple[Must, ...]
 
     def beside(self, account: Write) -> Write:
-        """Return ``account``, the balance's write, with the change added.
+        """Return ``account``, the balance's write, with this change added.
 
-        It is a change of lots, the units of purchases or grants. Only what the
-        change adds, sets, removes and requires in the balance is added. The
-        writes of the lots' own rows are in ``rows``.
+        This is a change of lots, the units of purchases or grants. The result
+        has what it adds, sets, removes and requires in the balance. The caller
+        must also make the writes in ``rows``, those of the lots' own rows.
         """
         return account._replace(
             set={**account.set, **self.set},
@@ -51,11 +51,12 @@ class Change:
         *,
         is_booked: bool = True,
     ) -> Write:
-        """Return the write of the balance that belongs to this change of lots.
+        """Return the write of the balance's row that goes with this change.
 
-        ``add`` and ``must`` are the caller's further additions and conditions.
-        ``is_booked`` is true if the same transaction writes a ledger entry.
-        Then ``booked_at``, the time of the newest entry, is set too.
+        The change is one of lots, the units of one purchase or grant. ``add``
+        and ``must`` are what else the caller adds to the row, and requires of
+        it. ``is_booked`` is true if the same transaction writes a ledger
+        entry. Then ``booked_at``, the time of the newest entry, is set too.
         """
         booked = {"booked_at": now} if is_booked else {}
         moved = {name: units for name, units in add.items() if units}

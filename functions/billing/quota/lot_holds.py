@@ -37,7 +37,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Holds from which lots a hold's units come, and the lots' changes.
+    """Says from which lots the units of a hold come, and how the lots change.
 
     A lot is the units of one purchase or grant.
     """
@@ -67,12 +67,13 @@ class Closed:
     notices: tuple[Notice, ...] = ()
 
     def beside(self, account: Write) -> Write:
-        """Return the balance's write, with what the end of the holds changes.
+        """Return ``account`` with what must change because holds have ended.
 
-        ``account`` is that write before. The changes that belong to the lots
-        (the units of purchases or grants) are added. Units that expired or
-        were voided (``gone``) are subtracted from ``total``. Units that can be
-        spent again (``back``) are not added here: the caller adds them.
+        ``account`` is a write of the balance's row. The changes that belong to
+        the lots (the units of purchases or grants) are added to it. Units that
+        expired or were voided (``gone``) are subtracted from ``total``. Units
+        that can be spent again (``back``) are not added here: the caller adds
+        them.
         """
         account = self.change.beside(account)
         if not self.gone:
@@ -117,9 +118,9 @@ def place(holdings: Holdings, units: int) -> Placed:
 
 
 def how_many(rows: Sequence[Row]) -> int:
-    """Return how many of these holds can end in one transaction.
+    """Return how many of the holds in ``rows`` can end in one transaction.
 
-    They are the first ones of ``rows``, and at least one.
+    They are counted from the first one, which can always end.
     """
     parts = 0
     for number, row in enumerate(rows[:HOLDS_AT_ONCE]):
@@ -186,8 +187,8 @@ def parts_of(row: Row, lots: Lots) -> Parts:
     """Return how many of a hold's units came from each lot, by lot key.
 
     A lot is the units of one purchase or grant. Units for which the row
-    names no lot, or a lot whose row was lost in a restore, never expire:
-    they are counted under EARLIER.key.
+    names no lot, or a lot whose row was lost in a restore, never expire. They
+    are counted under one common key, ``EARLIER.key``.
     """
     held = {lot.key: lot.held for lot in lots}
     named = row.get("parts", NOTHING).items()

@@ -67,10 +67,11 @@ class Holdings:
 
     @property
     def with_earlier(self) -> Lots:
-        """Return ``lots`` with EARLIER, also if not all lots were read.
+        """Return the lots that were read (``lots``), always with EARLIER.
 
-        EARLIER is units that no lot's row has, because an older version of
-        this code added them.
+        A lot is the units of one purchase or grant. EARLIER stands for units
+        that no lot's row has, because an older version of this code added
+        them. ``lots`` has it only if all lots were read.
         """
         if self.is_all:
             return self.lots
@@ -95,15 +96,15 @@ def read(
 ) -> Holdings:
     """Return the balance with its lots, the first to expire first.
 
-    A lot is the units of one purchase or grant. ``balance`` must be read
-    before: if a lot has changed since then, a write with the condition
-    same_lots is refused.
+    A lot is the units of one purchase or grant. Read ``balance`` before you
+    call this: then a write that is made on the condition ``same_lots`` is
+    refused if a lot has changed since.
 
-    By default all lots are read. With ``enough``, pages are read until the
-    lots have more units than that, without held units and without those that
-    debits have used; and at least up to the lot's key ``through``. With
-    ``is_whole``, the lots that expire last so far do not count, because more
-    lots with that expiry may follow.
+    By default all lots are read. With ``enough``, reading stops when the lots
+    read have more than ``enough`` units that are neither held nor used, and
+    the lot with the key ``through`` is reached. With ``is_whole``, the last
+    lots read that share one expiry do not count for that, because the next
+    page may have more lots with the same expiry.
     """
     rows: list[Lot] = []
     needed = Holdings(user_id, balance, (), is_all=False).to_burn + enough

@@ -90,7 +90,7 @@ def go_out(balance: Balance, units: int, policy: ReversalPolicy) -> Movement:
 
 
 def exactly(name: str, units: int) -> Must:
-    """Return the clause that an attribute has this number of units.
+    """Return the condition that an attribute has this number of units.
 
     For zero, the attribute may also be absent.
     """

@@ -47,11 +47,11 @@ def find_lost(
     user_id: str,
     customer: str,
 ) -> bool:
-    """Settle the customer's automatic charges that have no payment here.
+    """Credit the customer's automatic charges that our tables do not have.
 
     ``customer`` is the user's customer object at Stripe. Returns whether
-    any was settled, so that the account must be read again. Raises
-    NotDoneError if one is still processing or cannot be settled, or if
+    any was credited, so that the account must be read again. Raises
+    NotDoneError if one is still processing or cannot be credited, or if
     Stripe cannot be asked: then no other charge may be made.
     """
     by, report = Comparison(books, gateway, repair=True), Report()

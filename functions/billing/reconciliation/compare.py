@@ -162,11 +162,12 @@ def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
 
 
 def _let_go(by: Comparison, fact: SessionFact, report: Report) -> None:
-    """Count a purchase in ``report`` for which nothing has to be credited.
+    """Count in ``report`` a purchase at Stripe that credits nothing here.
 
-    It counts as matched if it was not paid, and as not ours otherwise. An
-    older version of this code may have parked its event, that is stored it for
-    a retry. With ``by.repair`` that event is settled or ignored now.
+    It counts as matched if it was not paid. If it was paid, nothing shows
+    that this deployment sold it, and it counts as not ours. An older version
+    of this code may have stored its event for a retry. With ``by.repair`` that
+    event is settled or ignored now.
     """
     if ownership.moves_nothing(fact):
         report.matched += 1
@@ -177,9 +178,10 @@ def _let_go(by: Comparison, fact: SessionFact, report: Report) -> None:
 
 
 def _mark_seen(by: Comparison, fact: SessionFact) -> None:
-    """Take a payment out of the index of those not yet seen at Stripe.
+    """Record that reconciliation found a paid payment of ours at Stripe.
 
-    Without ``by.repair``, nothing is written.
+    This takes it out of the index of payments not yet found there. Without
+    ``by.repair``, nothing is written.
     """
     if not by.repair:
         return

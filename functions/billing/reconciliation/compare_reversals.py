@@ -46,9 +46,10 @@ def look_at_refund(
 def look_at_dispute(
     by: Comparison, dispute: Mapping[str, Any], report: Report
 ) -> None:
-    """Compare one dispute with our payment.
+    """Compare a dispute at Stripe with our payment, and report a difference.
 
-    What counts is the money that the dispute has withdrawn.
+    What counts is the money that the dispute has withdrawn. With
+    ``by.repair``, what our tables lack is also booked.
     """
     payment = _payment_of(by, dispute, report)
     if payment is None:
@@ -65,10 +66,10 @@ def look_at_dispute(
 def _payment_of(
     by: Comparison, reversal: Mapping[str, Any], report: Report
 ) -> Payment | None:
-    """Return the payment of a refund or dispute, or None.
+    """Return our payment for a refund or dispute at Stripe, or None.
 
-    None means that it is not ours, that its payment was lost, or that the
-    payment is not settled yet. If the row that leads from the payment intent
+    None means that the payment is not this deployment's, that it was lost, or
+    that it is not credited yet. If the row that leads from the payment intent
     to the payment was lost, that is reported and, with ``by.repair``, the row
     is written again.
     """

@@ -58,12 +58,12 @@ def compare_fact(
     stripe_id: str,
     report: Report,
 ) -> None:
-    """Report whether settling a fact would still change the books.
+    """Report whether our tables lack something that Stripe says.
 
     A fact is what Stripe says of a purchase, refund or dispute. ``payment`` is
     our payment that it is about. Only a change of units or status is a
     difference, not one that only adds information. With ``by.repair``, the
-    fact is also settled.
+    fact is also booked.
     """
     decision = decide(payment, fact, "")
     match decision:
@@ -90,9 +90,10 @@ def compare_fact(
 
 
 def _settle(by: Comparison, fact: Fact) -> bool:
-    """Settle a fact (what Stripe says of a payment) that was missed.
+    """Settle an event that the webhook missed, with what Stripe says now.
 
-    Returns whether our books now have it.
+    ``fact`` is what Stripe says of the payment. Returns whether our tables
+    have it after that.
     """
     return settlement.apply(by.books, fact).status in (
         "settled",

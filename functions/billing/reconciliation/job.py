@@ -70,9 +70,9 @@ class Run:
 
     @property
     def comparison(self) -> Comparison:
-        """Return what each comparison of this run uses.
+        """Return a Comparison with this run's tables and Stripe client.
 
-        It has the run's tables, Stripe client and ``repair``.
+        Like the run, it writes only if ``repair`` is true.
         """
         return Comparison(self.books, self.gateway, self.repair)
 
@@ -95,7 +95,11 @@ def read_cursor(job: Run) -> Cursor | None:
 
 
 def keep_cursor(job: Run, cursor: Cursor | None) -> None:
-    """Keep the place at which the next run continues, or forget it when all is done."""
+    """Store ``cursor``, the place at which the next run continues.
+
+    If it is None, all was compared, and the stored place is deleted. Nothing
+    is written in a run without ``job.resumes``.
+    """
     if not job.resumes:
         return
     job.books.store.deadline.begin()

@@ -1,4 +1,7 @@
-"""Writes a payment again whose record a restore has lost."""
+"""Writes a lost payment record again, from Stripe's session or intent.
+
+A record can be lost when tables are restored from a backup.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -27,7 +27,10 @@ SHOWN_MAX: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference between Stripe and our tables."""
+    """Describes one difference between an object at Stripe and our payment.
+
+    ``repaired`` says whether our tables were corrected.
+    """
 
     kind: Kind
     stripe_id: str
@@ -87,7 +90,7 @@ class Report:
         return self.matched + self.not_ours + self.dropped + self.differing
 
     def as_answer(self) -> dict[str, Any]:
-        """Return the report as plain data."""
+        """Return the reconciliation's report as a dict, to be sent as JSON."""
         return asdict(self)
 
 

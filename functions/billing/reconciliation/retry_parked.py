@@ -40,11 +40,12 @@ time.
 class Recovered:
     """Counts what one scheduled run did with the parked events.
 
-    These are events from Stripe that could not be settled when they came.
-    ``settled`` are no longer parked, and ``waiting`` still are. ``left``
-    counts the events whose next retry was due, but for which there was no
-    time. ``oldest_seconds`` is the age of the oldest event that is still
-    parked, including those that need an operator.
+    These are events from Stripe that could not be booked when they came.
+    ``settled`` counts those booked, ignored or dropped in this run, and
+    ``waiting`` those that are still parked. ``left`` counts the events whose
+    next retry was due, but for which there was no time. ``oldest_seconds`` is
+    the age of the oldest event that is still parked, including those that need
+    an operator.
     """
 
     settled: int
@@ -106,12 +107,12 @@ def try_again(
 ) -> Became:
     """Retry a parked event, and return what happened to it.
 
-    A parked event is one from Stripe that is stored until it can be settled.
-    Returns ``settled``; ``ignored`` if the event is not ours; ``dropped`` if
-    it is a refund or dispute of a purchase that an operator dropped; or "" if
-    it stays parked, or a concurrent request has changed it. Its next retry is
-    postponed first, so that an event that crashes the process comes last in
-    the next run.
+    A parked event is one from Stripe that could not be booked when it came.
+    Returns ``settled`` if it is booked now; ``ignored`` if it is not ours;
+    ``dropped`` if it is a refund or dispute of a purchase that an operator
+    dropped; or "" if it stays parked, or a concurrent request has changed it.
+    Its next retry is postponed first, so that an event that crashes the
+    process comes last in the next run.
     """
     try:
         if not retries.postpone(books, record):

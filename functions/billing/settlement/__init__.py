@@ -1,1 +1,4 @@
-"""Settles Stripe's events: applies each to the books, in one transaction."""
+"""Books Stripe's events: updates payment, balance and ledger.
+
+All that one event changes is written in one transaction.
+"""

@@ -26,10 +26,11 @@ def switch_off(before: Payment | None, after: Payment) -> Iterator[Write]:
 
 
 def told_by(basis: Basis, after: Payment) -> Iterator[Notice]:
-    """Yield the event to the seller that automatic charges have ended.
+    """Yield an event for the seller if a change ends automatic top-ups.
 
-    ``basis`` has the payment before the change, and ``after`` is the payment
-    after it. Nothing is yielded if this change does not end them.
+    It does if an automatic charge becomes disputed or fully refunded.
+    Otherwise nothing is yielded. ``basis`` has the payment before the
+    change, and ``after`` is the payment after it.
     """
     if is_taken_back(basis.payment, after):
         data = {"reason": after.status, "payment": after.as_answer()}

@@ -1,7 +1,7 @@
-"""Reads what a settlement decides on: its basis.
+"""Reads the data from which it is decided what a Stripe event changes.
 
-The basis is the event's own metadata (Assumed), or rows that were read
-(Loaded).
+This data is called the basis. It is the payment as the event's own metadata
+describes it (Assumed), or rows that were read from the tables (Loaded).
 """
 
 from dataclasses import dataclass, replace
@@ -42,11 +42,10 @@ class Assumed:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Holds the stored rows from which it is decided what an event changes.
+    """Holds the stored rows that decide what a Stripe event changes.
 
-    The event is one from Stripe. If the payment's version has changed since
-    the rows were read, DynamoDB refuses the write. ``payment`` is None if none
-    is stored.
+    If the payment's row has changed since it was read, DynamoDB refuses the
+    write. ``payment`` is None if none is stored.
     """
 
     payment: Payment | None
@@ -79,12 +78,13 @@ Basis = Assumed | Loaded
 
 
 def begin(books: Books, fact: Fact) -> Basis:
-    """Return what the first attempt to settle an event is based on.
+    """Return the data on which the first attempt to settle an event is based.
 
-    It is Assumed if the event has our metadata, which saves reads. It is
-    Loaded for a refund or a dispute. It is also Loaded if events are sent
-    to the seller, because these show the payment and the balance, and need
-    the account's next sequence number.
+    It is Assumed, the payment as the event's metadata describes it, if the
+    event has our metadata. That saves reads. It is Loaded, the stored rows,
+    for a refund or a dispute. It is also Loaded if events are sent to the
+    seller, because these show the payment and the balance, and need the
+    account's next sequence number.
     """
     if books.telling.is_on:
         return load(books, fact)

@@ -19,13 +19,13 @@ from billing.settlement.purchased_lots import Lotted
 
 
 def counted_as_expired(basis: Basis, change: Change) -> int:
-    """Return how many units of this change do not move, as they had expired.
+    """Return how many units only count as taken back, as they had expired.
 
-    After a refund or dispute units are taken back. Those that had already
-    expired cannot be taken, and only count as taken. If ``change`` gives units
-    back, the result is zero or negative: minus the units that only counted as
-    taken, and so do not come back. Returns 0 for any other change, and if the
-    account's lots (units of purchases or grants) were not read.
+    A refund or dispute takes units back, but expired ones are gone already. If
+    ``change`` gives units back, the result is zero or negative: minus the
+    units that had only counted as taken, and so do not come back. Returns 0
+    for any other change, and if the account's lots (units of purchases or
+    grants) were not read.
     """
     if not isinstance(basis, Loaded) or basis.holdings is None:
         return 0

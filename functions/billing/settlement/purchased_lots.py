@@ -87,8 +87,8 @@ def claw_back(
 
     A lot is the units of one purchase or grant. The purchase's own lots come
     first. The rest is counted as used, so it is later subtracted from the lots
-    that expire first. The returned payment shows since when units are taken
-    back.
+    that expire first. In the returned payment, ``away_since`` is the time at
+    which units were first taken back.
     """
     taken = burning.take_back(holdings.lots, payment.funding_id, units)
     change = lot_changes.change(holdings, taken.lots)

@@ -91,10 +91,11 @@ def apply(books: Books, fact: Fact) -> Outcome:
 
 
 def _unless_booked(basis: Basis, change: Change) -> Change:
-    """Return the change, without its units if they were credited before.
+    """Return ``change``, without its units if they were credited before.
 
-    The ledger can show the credit although the payment does not, after a
-    restore from a backup. ``basis`` has what was read of both.
+    ``change`` says what an event does to the payment and the balance. The
+    ledger can show the credit although the payment does not, after a restore
+    from a backup. ``basis`` has what was read of both.
     """
     if isinstance(basis, Loaded) and basis.is_funded:
         return replace(change, units=0, entry="")
@@ -104,10 +105,10 @@ def _unless_booked(basis: Basis, change: Change) -> Change:
 def _write(
     books: Books, fact: Fact, basis: Basis, change: Change
 ) -> Outcome | Loaded:
-    """Write the change, and return the outcome.
+    """Write what the event changes in our tables, and return the outcome.
 
-    If DynamoDB refuses the write, return the rows to decide on again.
-    ``basis`` is what the change was decided on.
+    ``change`` was decided on the rows in ``basis``. If DynamoDB refuses the
+    write, because the stored rows differ, return the rows to decide on again.
     """
     try:
         books.store.commit(*transaction.writes(books, fact, basis, change))

@@ -1,7 +1,8 @@
-"""Builds the one transaction that settles an event.
+"""Builds the one transaction that writes the effect of a Stripe event.
 
-It writes the payment, balance, ledger and reference rows, and a row by which a
-repeat of the event is recognised.
+It writes the payment, the balance, the ledger entry, and rows that lead from
+Stripe's ids to the payment. One more row serves to recognise a repeat of the
+event.
 """
 
 from collections.abc import Iterator
@@ -130,10 +131,11 @@ def _tell(
     *,
     comes_in: bool,
 ) -> Iterator[Write]:
-    """Yield the balance's write, and the writes of events to the seller.
+    """Yield the balance's write, and those that store events to the seller.
 
-    ``account`` is the balance's write without these events, or None if the
-    balance does not change. ``comes_in`` is true if units are added.
+    ``account`` is the balance's write before those events are counted in it,
+    or None if the balance does not change. ``comes_in`` is true if
+    units are added.
     """
     return tell(
         books,

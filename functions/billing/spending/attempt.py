@@ -25,11 +25,13 @@ from billing.storage.writes import Must, Write, equals
 
 
 class Attempt(NamedTuple):
-    """One attempt to take units: its writes, and the balance they assume.
+    """Holds the writes of one try to take units, and the balance they assume.
 
     DynamoDB makes all writes or none. The first one is ``account``, and the
     others are ``beside``, which is empty if no hold or lot (units of one
-    purchase or grant) has expired and no threshold is crossed::
+    purchase or grant) has expired and no threshold is crossed. The event
+    number counts the account's events to the seller. The functions ``take``
+    and ``take_and_release`` give the first write's conditions::
 
                  table     range key  writes                   if
             0    quotas    quota      takes the units, raises  see take and
@@ -84,7 +86,12 @@ class Attempt(NamedTuple):
 
     @property
     def beside(self) -> tuple[Write, ...]:
-        """Return the transaction's writes other than the balance's."""
+        """Return the transaction's writes, without that of the balance.
+
+        They end expired holds, remove expired units, store events to the
+        seller and open an automatic charge, as far as needed. Often there are
+        none.
+        """
         closing = self.expired.closing if self.expired else ()
         return (*closing, *self.crossed)
 

@@ -50,7 +50,11 @@ Replayed = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Debit:
-    """The answer to a debit: the units were used for good."""
+    """The API's response to a debit, which has used units for good.
+
+    ``remaining`` is what the user can still spend, and ``limit_remaining``
+    what is left of the API key's limit.
+    """
 
     debit_id: str
     units: Count
@@ -82,9 +86,10 @@ def read(books: Books, user_id: str) -> Balance:
 def debit(
     meter: Meter, user_id: str, units: int, key: KeyUse | None = None
 ) -> Debit:
-    """Debit ``units``, or raise ``quota_exhausted`` and debit nothing.
+    """Take ``units`` from the account for good, and return the Debit.
 
-    ``key`` is the API key for which the units are counted. Usually this is one
+    Raises ``quota_exhausted`` if too few remain, and takes nothing. ``key`` is
+    the API key for which the units are counted, or None. Usually this is one
     conditional write. A transaction is needed if a hold has expired, because
     it must be released too, and if the debit crosses a threshold (an event to
     the seller, an automatic top-up). If the balance that this process
@@ -136,12 +141,12 @@ def debit_once(
     *,
     api_key: KeyUse | None = None,
 ) -> Debit:
-    """Debit once for an idempotency key, and return the answer.
+    """Debit units once for an idempotency key, and return the debit.
 
     ``key`` is the caller's idempotency key, and ``scope`` identifies the
-    caller. A repeat gets the first answer again. The same idempotency key with
-    another body raises ``idempotency_conflict``. ``api_key`` is the API key
-    for which the units are counted.
+    caller. A repeat returns the first debit again. The same idempotency key
+    with another body raises ``idempotency_conflict``. ``api_key`` is the API
+    key for which the units are counted.
     """
     row = (f"debit#{digest(scope, key)}", "debit")
     of_key = (api_key.key_id,) if api_key else ()

@@ -20,9 +20,9 @@ _seen: dict[str, Balance] = {}
 
 
 def recall(user_id: str) -> Balance | None:
-    """Return the balance that this process saw last, or None.
+    """Return and forget the user's balance as this process saw it last.
 
-    The balance is forgotten: callers remember it again only if it is still
+    Returns None if it has none. Callers store it again only if it is still
     right.
     """
     return _seen.pop(user_id, None)

@@ -39,16 +39,18 @@ balance after it.
 def take_in_transaction(
     meter: Meter, taking: Taking, transaction: Transaction[_Answer]
 ) -> _Answer:
-    """Take units in a transaction that writes other rows too, and return its answer.
+    """Take units in a transaction with other writes, and return its answer.
 
-    DynamoDB does not return what remains after a transaction, so the answer is computed from a
-    balance that was seen before. There are two phases:
+    DynamoDB does not return what remains after a transaction, so the answer is
+    computed from a balance that was seen before. There are two phases:
 
-    1. Optimistic, the first EXACT_TRIES: the write also demands the exact ``remaining`` that was
-       seen. With the balance of this container's last call, that is one call in all.
-    2. Only enough: the write demands that the units are there. The answer's ``remaining`` may be a
-       moment old. Exact writes would keep losing the race on an account with many concurrent
-       requests, and each refused transaction keeps the others off the account.
+    1. The first EXACT_TRIES: the write has the condition that ``remaining`` is
+       exactly what was seen. If this container remembers the right balance, no
+       read is needed.
+    2. After that: the write has only the condition that there are enough
+       units. The answer's ``remaining`` may be a moment old. On an account
+       with many concurrent requests, the first condition would keep failing,
+       and each refused transaction delays the others.
     """
     store, user_id = meter.books.store, taking.user_id
     balance = recall(user_id) or read_account(store, user_id)
@@ -126,9 +128,10 @@ def _check_limit(balance: Balance, key: KeyUse, units: int) -> None:
 
 
 def hurry_charge(meter: Meter, attempt: Attempt) -> None:
-    """Ask for the automatic charge that this attempt has opened, if any.
+    """Ask for the automatic charge that a debit or hold has opened, if any.
 
-    The charge is made by another function, so the debit does not wait.
+    ``attempt`` is the try that wrote it. Another Lambda function makes the
+    charge, so the debit or hold does not wait for it.
     """
     if attempt.opens_charge:
         meter.books.top_ups.hurry(attempt.taking.user_id)

@@ -108,11 +108,12 @@ def _shape(
     adds: tuple[int, ...],
     derived: tuple[tuple[int, int, bool], ...],
 ) -> _Shape:
-    """Return the expressions for writes of this form, built by pynamodb.
+    """Return DynamoDB's expressions for all writes of one form.
 
-    The arguments say which attributes have a condition, are set, removed,
-    added to or derived from others. Attributes and values are numbers here, so
-    that each form is built once and then cached.
+    Writes have the same form if they have conditions on, set, remove and add
+    to the same attributes, or compute them from others (``derived``), whatever
+    the values are. Numbers stand for the attributes' names and the values, so
+    one cached result serves all of them. pynamodb builds the expressions.
     """
     names: dict[str, str] = {}
     values: dict[str, Any] = {}
@@ -174,10 +175,10 @@ def _derive(
     is_reduced: bool,  # noqa: FBT001 - a part of the shape
     numbers: Iterator[Value],
 ) -> SetAction:
-    """Return the action that sets ``new`` from the attribute ``old``.
+    """Return the action that sets one attribute from another.
 
-    The new value is the old one, or with ``is_reduced`` a number minus the
-    old one.
+    ``new`` and ``old`` are the numbers of their placeholders. The value is
+    that of ``old``, or with ``is_reduced`` the next of ``numbers`` minus it.
     """
     if is_reduced:
         return SetAction(_path(new), next(numbers) - _path(old))

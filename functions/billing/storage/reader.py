@@ -27,7 +27,7 @@ class Page(NamedTuple):
 
 
 class Reader(Connection):
-    """Reads items of all tables."""
+    """Reads items from this deployment's DynamoDB tables."""
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         """Return one item, or None if there is none.

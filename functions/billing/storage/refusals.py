@@ -40,7 +40,7 @@ SERVER_ERROR: Final = 500
 
 
 class NoResultError(Exception):
-    """One attempt ended without a result.
+    """One attempt of a DynamoDB request got no result, so another may be made.
 
     ``is_unknown`` says that the request may have been carried out.
     """

@@ -65,7 +65,10 @@ class Write(NamedTuple):
 
 
 def equals(name: str, value: object) -> Must:
-    """Return the clause that the attribute has this value."""
+    """Return the condition that the attribute ``name`` has this value.
+
+    A write with it is refused if the stored value is another one.
+    """
     return Must(name, "==", value)
 
 
@@ -83,7 +86,10 @@ def exists(name: str) -> Must:
 
 
 def absent_or(name: str, operator: Operator, value: object) -> Must:
-    """Return the clause that the attribute does not exist, or that its value compares as given."""
+    """Return a write's condition: the attribute is absent, or passes a test.
+
+    The test compares it with ``value``: ``operator`` is for example "<".
+    """
     return Must(name, operator, value, or_absent=True)
 
 

@@ -41,7 +41,10 @@ class CardDeclinedError(Exception):
 
 
 class SavedCards:
-    """The client for one deployment's customers at Stripe and their saved cards."""
+    """Creates customers at Stripe, and lists, charges and forgets their cards.
+
+    All requests go through one Gateway, the client for Stripe's API.
+    """
 
     def __init__(self, gateway: Gateway) -> None:
         """Send every request through ``gateway``."""

@@ -96,9 +96,10 @@ def claims_in(
 
 
 def _days(text: object) -> int:
-    """Return after how many days the units expire. 0 means never.
+    """Return after how many days the purchase's units expire. 0 means never.
 
-    The result is 0 if the metadata has no number of days.
+    ``text`` is the value in Stripe's metadata. The result is also 0 if that is
+    missing or no number.
     """
     is_number = isinstance(text, str) and text.isascii() and text.isdigit()
     return int(str(text)) if is_number and len(str(text)) <= DIGITS_MAX else 0

@@ -117,7 +117,7 @@ class Gateway(Connection):
         return charge.get("receipt_url") if isinstance(charge, dict) else None
 
     def charge(self, charge: str) -> Mapping[str, Any]:
-        """Return a charge."""
+        """Return Stripe's charge with the id ``charge``."""
         return self.ask(lambda client: client.v1.charges.retrieve(charge))
 
     def event(self, event_id: str) -> Mapping[str, Any]:

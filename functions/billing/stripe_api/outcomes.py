@@ -33,7 +33,7 @@ class StripeNotFoundError(Exception):
         what: str = "no such object",
         refusal: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """``what`` is Stripe's message, and ``refusal`` Stripe's answer.
+        """Keep Stripe's message (``what``) and its error object (``refusal``).
 
         Both have only what may be logged.
         """

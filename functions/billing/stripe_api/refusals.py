@@ -54,9 +54,9 @@ def is_missing(error: stripe.StripeError) -> bool:
 
 
 def is_kept(error: stripe.StripeError) -> bool:
-    """Return whether Stripe keeps this answer and replays it under the idempotency key for a day.
+    """Return whether Stripe repeats this error for the same idempotency key.
 
-    https://docs.stripe.com/api/idempotent_requests
+    It does so for a day: https://docs.stripe.com/api/idempotent_requests
     """
     status = error.http_status or 0
     is_server_error = status >= SERVER_ERROR or status == DEPENDENCY

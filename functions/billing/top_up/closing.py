@@ -1,6 +1,7 @@
-"""Closes an automatic charge, and writes changes of a customer's agreement.
+"""Ends an automatic charge that succeeded, failed or was called off.
 
-With each change, it writes the events to the seller that the change causes.
+It changes the customer's agreement to automatic top-ups, and writes the events
+to the seller that the change causes.
 """
 
 from collections.abc import Iterator
@@ -29,9 +30,10 @@ def close(
     *,
     is_called_off: bool = False,
 ) -> Agreement:
-    """Close the open charge, and return the agreement after that.
+    """Close the open automatic charge, and return the changed agreement.
 
-    ``reason`` is why the charge failed, or "" if it succeeded.
+    ``agreement`` is the customer's to automatic top-ups, and has the charge.
+    ``reason`` is why the charge failed, or "" if it did not fail.
     ``is_called_off`` is true if Stripe was never asked for this attempt,
     because the charge is not wanted any more.
     """
@@ -56,8 +58,8 @@ def close(
 def _payment_failed(payment: Payment, charge: Charge, code: str) -> Write:
     """Return the write that marks the payment of a charge as failed.
 
-    DynamoDB refuses it if the payment has changed, for example because a
-    success was settled.
+    DynamoDB refuses it if the payment has changed, for example because it was
+    credited after all.
     """
     values = {"phase": int(Phase.FAILED), "status": "failed"}
     known = {
@@ -76,10 +78,10 @@ def _payment_failed(payment: Payment, charge: Charge, code: str) -> Write:
 def commit(
     books: Books, before: Agreement, after: Agreement, writes: tuple[Write, ...]
 ) -> None:
-    """Write a change of an agreement, and the events that it causes.
+    """Write a change of an agreement to automatic top-ups, in one transaction.
 
-    The events go to the seller. ``writes`` are further writes of the same
-    transaction.
+    The events to the seller that the change causes are written with it, and so
+    are the further ``writes``.
     """
     books.store.commit(*writes, *_events(books, before, after))
 

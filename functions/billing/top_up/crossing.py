@@ -26,17 +26,20 @@ class AutomaticCharges:
     is_on = True
 
     def __init__(self, queue_url: str) -> None:
-        """``queue_url`` is the SQS queue to which ``hurry`` sends."""
+        """Keep ``queue_url``, and send nothing yet.
+
+        It is the SQS queue for messages that ask to run a charge now.
+        """
         self._queue_url = queue_url
 
     def open(self, store: Store, user_id: str, now: datetime) -> Opened:
-        """Return the rows that open a charge, and the events that it causes.
+        """Return the writes that open an automatic charge, and its events.
 
-        It reads the customer's agreement, and nothing else. If no charge may
-        be opened, it returns a write that is refused if the agreement has
-        changed: the customer may be agreeing again at this moment, and
-        otherwise nothing would notice that the account is below
-        ``when_below``, the agreed threshold.
+        Only the customer's agreement to automatic top-ups is read. If it
+        allows no charge now, the only write is a condition: DynamoDB refuses
+        the caller's transaction if the agreement has changed since. Otherwise,
+        a customer who agrees at this moment could stay below ``when_below``,
+        the agreed threshold, without a charge.
         """
         found = store.get(*rows.row(user_id))
         seen = Agreement.from_item(user_id, found)

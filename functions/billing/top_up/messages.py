@@ -40,9 +40,9 @@ def hurry(queue_url: str, user_id: str) -> bool:
 
 
 def user_in(body: str) -> str:
-    """Return the user id in the body of a message that asks for a charge.
+    """Return the user id in an SQS message that asks to run a charge.
 
-    ``hurry`` sends such messages. Raises ValueError, KeyError or TypeError for
-    any other message.
+    ``body`` is the message's text. Raises ValueError, KeyError or TypeError
+    for any other message.
     """
     return str(json.loads(body)["user_id"])

@@ -1,4 +1,7 @@
-"""Decides whether an open charge is still wanted, and why it cannot be made."""
+"""Decides whether an automatic charge is still needed and can be made.
+
+If it cannot, the reason is returned, for example ``card_gone``.
+"""
 
 from typing import Literal
 

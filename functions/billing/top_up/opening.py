@@ -1,9 +1,10 @@
-"""Opens an automatic charge: builds the rows for the write that needs it.
+"""Builds the writes that open an automatic charge.
 
-That is the write that takes the account below ``when_below``, the threshold in
-the customer's agreement. The payment's row is stored before Stripe is asked,
-and an account has at most one open charge: the conditions of the transaction
-ensure both. These functions read no clock and make no outside call.
+They belong to the transaction that takes the account below ``when_below``, the
+threshold in the customer's agreement to automatic top-ups. So the payment's
+row is stored before Stripe is asked. The transaction's conditions ensure that
+an account has at most one open charge. These functions read no clock and make
+no outside call.
 """
 
 from dataclasses import dataclass, replace
@@ -71,9 +72,10 @@ def opening(agreement: Agreement, plan: Plan | None, now: datetime) -> Opening:
 def _below_the_cap(agreement: Agreement, used: int) -> tuple[Must, ...]:
     """Return the condition that the month's limit of charges is not reached.
 
-    ``used`` is how many charges were opened in the month. If it is 0, the
-    result is empty. The write also requires that the agreement is unchanged,
-    which ensures the same.
+    ``used`` is how many charges were opened this month. If it is 0, the result
+    is empty: the stored number may be that of an earlier month. The limit
+    holds all the same, because the write also requires that the agreement has
+    not changed since it was read.
     """
     if not used:
         return ()
@@ -100,11 +102,11 @@ def _payment(agreement: Agreement, charge: Charge, now: datetime) -> Write:
 
 
 def _at_rest(agreement: Agreement) -> Opening:
-    """Return an Opening with no charge, because none may be opened.
+    """Return an Opening (the writes to make) that opens no charge.
 
-    An Opening has the writes to make. If a charge is open already, there are
-    none. Otherwise top-ups are off or paused: then the job of each minute (the
-    sweep) no longer looks at the agreement.
+    If top-ups are off or paused, one write sets the agreement's ``due`` to 0,
+    so that the job of each minute (the sweep) skips it. There is no write if
+    ``due`` is 0 already, or if a charge is open.
     """
     if agreement.charge or not agreement.due:
         return Opening(agreement, None, ())

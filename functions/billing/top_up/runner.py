@@ -1,4 +1,4 @@
-"""Runs one account's automatic top-up: it opens one and charges the card.
+"""Runs one account's automatic top-up: opens a charge, and charges the card.
 
 DynamoDB refuses each write if the row of the customer's agreement to top-ups
 has changed since it was read. Then a concurrent process has written first, so

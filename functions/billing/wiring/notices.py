@@ -59,7 +59,9 @@ def ways() -> dict[str, Way]:
 def _to_url(url: str) -> Way:
     """Return the function that sends an event to the seller's address.
 
-    Raises SettingsError if events must not be sent to this address.
+    Raises SettingsError unless ``url`` is an https URL with a domain name, and
+    without credentials or fragment. On the local stack, http and every host
+    are allowed too.
     """
     try:
         parsed = address.parse(url, is_local=settings().stage == "local")

@@ -1,7 +1,8 @@
 """Creates the clients and settings to receive events from Stripe with.
 
-Only functions that receive such events load them, because they include an SQS
-client. It keeps events that cannot be written to our tables yet.
+They include an SQS client, for the queue that keeps events that cannot be
+written to our tables yet. So only Lambda functions that receive events load
+this module.
 """
 
 from dataclasses import replace

@@ -46,7 +46,10 @@ class TokenBucket:
     """
 
     def __init__(self, capacity: int, refill_seconds: int) -> None:
-        """The bucket starts full."""
+        """Start with a full bucket: ``capacity`` tokens can be taken at once.
+
+        One more is added every ``refill_seconds``.
+        """
         self._refill_seconds = refill_seconds
         self._full_in_seconds_max = (capacity - 1) * refill_seconds
         self._full_at = 0
@@ -72,7 +75,7 @@ class Reader:
     """
 
     def __init__(self) -> None:
-        """Create the client, without reading any secret."""
+        """Create the client of Secrets Manager, without reading any secret."""
         self.client = botocore.session.get_session().create_client(
             "secretsmanager", config=CLIENT
         )

@@ -27,9 +27,10 @@ DIFFERENCE: Final = ("user_id", "rule", "expected", "found", "payments")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The result of verifying all books.
+    """Holds the result of checking that all accounts balance.
 
-    ``busy`` are accounts that changed while they were read.
+    An account balances if its payments, ledger entries and balance agree. ``findings`` are the
+    differences. ``busy`` are accounts that changed while they were read, so they are not judged.
     """
 
     accounts: int
@@ -68,11 +69,11 @@ def _cells(row: dict[str, Any]) -> Iterator[object]:
 
 
 def examine(books: Books, segments: int, bar: Bar) -> Verdict:
-    """Verify all accounts, and return the result.
+    """Verify the stored figures of all accounts, and return the result.
 
-    Accounts that do not balance in the first reading are read again, because a concurrent change
-    may be the reason. Each table is divided into ``segments`` parts, and as many are read at
-    once. ``bar`` shows the progress.
+    An account whose figures disagree in the first reading is read again, because a concurrent
+    change may be the reason. Each table is divided into ``segments`` parts, which are read at the
+    same time. ``bar`` shows the progress.
     """
     with tally_file() as tallies:
         read_all(books, segments, bar, tallies)
@@ -94,10 +95,11 @@ def read_all(books: Books, segments: int, bar: Bar, into: TallyFile) -> None:
 
 
 def judged(books: Books, tallies: TallyFile, bar: Bar) -> tuple[list[dict[str, Any]], list[str]]:
-    """Read again each account that did not balance in the first reading.
+    """Read again each account whose rows disagreed at the first reading.
 
-    ``tallies`` has the accounts' sums of that reading. Returns the differences that remain, and
-    the user ids of accounts that kept changing.
+    They disagree if, for example, the ledger's sum is not the balance, perhaps only because the
+    account changed meanwhile. ``tallies`` has each account's sums from the first reading. Returns
+    the differences that remain, and the user ids of accounts that kept changing.
     """
     findings: list[dict[str, Any]] = []
     busy: list[str] = []

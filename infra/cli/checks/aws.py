@@ -70,7 +70,7 @@ def _switched_off(patient: Patient) -> Iterator[str]:
 
 
 def _states(patient: Patient) -> dict[str, str]:
-    """Return the state of every rule and event source mapping by logical id."""
+    """Return the state of each EventBridge rule and event source mapping, by logical id."""
     events, functions = patient.target.client("events"), patient.target.client("lambda")
     states = {
         logical: events.describe_rule(**_rule(patient, logical, name))["State"]

@@ -46,7 +46,10 @@ class Patient:
         return self.target.settings.stage == "local"
 
     def unless_local(self, level: Level) -> Level:
-        """Return ``level``, or ``note`` for a local stack."""
+        """Return the level of a finding: ``level``, or ``note`` if the stack is local.
+
+        So a local stack, which lacks some services of AWS, is not called wrong for that.
+        """
         return "note" if self.is_local else level
 
     @property

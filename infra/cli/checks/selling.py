@@ -1,4 +1,4 @@
-"""Checks prices, and the rights of a restricted Stripe key."""
+"""Checks the prices of the plans, and the permissions of a restricted Stripe key."""
 
 from collections.abc import Iterator
 from typing import Final

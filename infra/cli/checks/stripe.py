@@ -98,10 +98,10 @@ def signing_secret(patient: Patient) -> Iterator[Finding]:
 
 
 def deliveries(patient: Patient) -> Iterator[Finding]:
-    """Check that Stripe has no event for the webhook that is overdue.
+    """Check that Stripe has delivered every event to our webhook in time.
 
-    These are events of the last three days, and not older than the stack, that Stripe has not
-    delivered for ten minutes or more.
+    Events are overdue if Stripe has not delivered them for ten minutes or more. Only events of the
+    last three days, and not older than the stack, are checked.
     """
     now = epoch(patient.books.clock())
     since = max(now - PENDING_SECONDS_MAX, patient.target.made_epoch)

@@ -185,7 +185,8 @@ def _question(sums: Mapping[str, Any]) -> str:
 def _book_all(operator: Operator, found: Lines) -> dict[str, int]:
     """Give every line's units, and return how many grants were booked now, and how many before.
 
-    Raises OperatorError at the first line that fails. Each line has a few seconds of its own.
+    Raises OperatorError at the first line that fails. The deadline for retries starts again at
+    each line.
     """
     done = {"granted": 0, "already": 0}
     with operator.output.progress("importing", len(found.grants)) as bar:

@@ -42,7 +42,10 @@ class Window:
         return cls(_whole(earliest, up=True), _whole(latest))
 
     def check(self, at: datetime) -> None:
-        """Raise OperatorError unless every table can be restored to that second."""
+        """Raise OperatorError unless every table can be restored to the second ``at``.
+
+        The error says which times are possible.
+        """
         if not self.earliest <= at <= self.latest:
             message = f"not all tables can be restored to {written(at)}"
             repair = f"give a time from {written(self.earliest)} to {written(self.latest)}"

@@ -18,7 +18,10 @@ PREFIX: Final = "key#"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Revived:
-    """An API key that is valid in the tables to switch to, but not in those used before."""
+    """Names an API key that a restore makes valid again.
+
+    It is valid in the restored tables, but not in the tables used until now.
+    """
 
     user_id: str
     key_id: str

@@ -1,4 +1,4 @@
-"""Reads the Stripe account: endpoints, undelivered events, the key's permissions, the clock."""
+"""Asks Stripe for webhook endpoints, undelivered events, the key's permissions and the time."""
 
 import ssl
 import time

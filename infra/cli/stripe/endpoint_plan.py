@@ -47,7 +47,7 @@ class Plan:
         return not (self.make or self.change or self.refused or self.replaced)
 
     def steps(self) -> list[str]:
-        """Return each change as a sentence."""
+        """Return each planned change of a webhook endpoint at Stripe as a sentence."""
         found = []
         if self.make:
             kind = f"{len(SUBSCRIBED)} event types, API version {API_VERSION}"
@@ -73,9 +73,10 @@ def plan(
     """Return the changes that give this stack exactly one endpoint, with the right settings.
 
     Endpoints are webhook endpoints at Stripe. ``rows`` are all of the account, and ``urls`` the
-    stack's addresses. ``wanted`` are the right settings. ``kept`` are the stored signing secrets:
-    no other endpoint is replaced unless its secret may be one of them. With ``roll`` even an
-    endpoint that is right is replaced.
+    stack's addresses. ``wanted`` are the right settings. The best of this stack's endpoints is kept
+    and corrected; with ``roll``, or if none can be kept, a new one is created. The others are
+    disabled: at once if their signing secrets cannot be among the stored ones (``kept``), otherwise
+    once they have delivered their pending events.
     """
     urls = urls | {wanted.url.rstrip("/")} - {""}
     ours = [row for row in rows if _is_ours(row, urls, wanted, kept)]

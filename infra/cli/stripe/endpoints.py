@@ -62,10 +62,10 @@ class Endpoints:
         return ()
 
     def _change(self, name: str, changes: Mapping[str, Any]) -> int:
-        """Change one endpoint at Stripe.
+        """Change the webhook endpoint with the id ``name`` at Stripe.
 
-        If ``changes`` has its subscribed event types (``enabled_events``), returns the Unix second
-        from which Stripe surely sends it all of them, otherwise 0.
+        Returns 0, unless ``changes`` has its subscribed event types (``enabled_events``). Then
+        returns the Unix second, a few seconds from now, from which Stripe sends it all of them.
         """
         since, noted = 0, {}
         if "enabled_events" in changes:

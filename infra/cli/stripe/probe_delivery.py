@@ -1,4 +1,7 @@
-"""Delivers one signed event without effect to the webhook, and checks the answer."""
+"""Sends a signed test event to the stack's webhook, and checks the HTTP response.
+
+The webhook ignores an event of this type, so nothing changes.
+"""
 
 import json
 from typing import Final

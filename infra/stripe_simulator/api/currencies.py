@@ -1,4 +1,4 @@
-"""Lists the currencies that Stripe supports, and the amounts that it charges in them.
+"""Lists the currencies that Stripe supports, and the least and greatest amounts it charges.
 
 https://docs.stripe.com/currencies
 """

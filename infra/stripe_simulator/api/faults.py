@@ -21,12 +21,15 @@ TOO_MANY: Final = 429
 class Fault:
     """Plans how the next ``times`` calls of a route fail, for example of ``POST /v1/refunds``.
 
-    Without ``after``, exactly one value is above 0. With ``status``, the call is refused with that
-    HTTP status. With ``silence_seconds``, it is carried out but gets no answer, and the connection
-    closes after that time. With ``delay_seconds``, it is carried out that much later.
+    If ``after`` is false, exactly one of these is above 0:
 
-    With ``after``, the call is carried out and its answer is lost. The caller gets ``status``
-    instead. If that is 0, the connection closes after ``silence_seconds``.
+    - ``status``: the call is refused with this HTTP status.
+    - ``silence_seconds``: the call is carried out, but gets no answer, and the connection closes
+      after this time.
+    - ``delay_seconds``: the call is carried out this much later.
+
+    If ``after`` is true, the call is carried out and its answer is lost. The caller gets ``status``
+    instead, or if that is 0, the connection closes after ``silence_seconds``.
     """
 
     route: str
@@ -82,8 +85,8 @@ class Faults:
     def take(self, request: Request, *, is_replay: bool = False) -> Fault | None:
         """Return the fault that is planned for this call, or None.
 
-        Each call uses up one of the fault's ``times``. A replay of a stored answer can be lost
-        like any answer, but is never refused.
+        Also counts down the fault's ``times``: how many more calls it strikes. A replay of a stored
+        response can be lost like any other, but is never refused.
         """
         for fault in self._rows.values():
             if is_replay and fault.is_refusal:

@@ -27,7 +27,7 @@ _SCHEMA: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A stored answer, and the id of the request that it answered."""
+    """Holds the stored response to a request, and that request's id."""
 
     status: int
     content: dict[str, Any]
@@ -38,7 +38,7 @@ class Answers:
     """Stores the API's answers by idempotency key, so that a repeated request gets the same one."""
 
     def __init__(self, store: Store) -> None:
-        """Store the answers in the database of ``store``.
+        """Use the database of ``store`` for the answers, which are kept by idempotency key.
 
         The Stripe objects are there too, so a change and its answer are written in one transaction.
         """
@@ -93,7 +93,7 @@ class Answers:
             self._in_progress.discard(key)
 
     def prune(self) -> None:
-        """Delete the answers older than a day."""
+        """Delete the stored HTTP responses that are older than a day."""
         oldest = self._store.time() - KEPT_SECONDS
         self._db.execute("DELETE FROM answers WHERE made <= ?", (oldest,))
 

@@ -71,10 +71,10 @@ _SCALARS: Final[dict[Any, Any]] = {
 
 @cache
 def _adapter(module: str) -> TypeAdapter[Any]:
-    """Return the pydantic adapter that checks the parameters of a module.
+    """Return the pydantic adapter that checks parameters as ``module`` declares them.
 
-    It is made at the first call of an endpoint, and then kept, because making it is slow. A session
-    alone has about 300 types.
+    ``module`` is a module of the stripe package. The adapter is made at its first use, and then
+    kept, because making it is slow: a Checkout Session alone has about 300 types.
     """
     loaded = importlib.import_module(f"stripe.params.{module}")
     words = module.rpartition(".")[2].strip("_").split("_")

@@ -1,5 +1,6 @@
-"""Checks Stripe's rules for sessions and endpoints beyond the types of their parameters.
+"""Checks Stripe's rules for Checkout Sessions and webhook endpoints.
 
+These are the rules beyond the types of the parameters, for example for metadata:
 https://docs.stripe.com/api/checkout/sessions/create and https://docs.stripe.com/api/metadata.
 """
 

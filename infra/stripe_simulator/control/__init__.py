@@ -1,1 +1,1 @@
-"""Serves the control API for tests, the hosted checkout page, and the Stripe CLI."""
+"""Serves the hosted checkout page, a control API for tests, and what the Stripe CLI calls."""

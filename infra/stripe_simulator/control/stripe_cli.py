@@ -56,7 +56,10 @@ class Session:
 
 
 def routes(simulator: Simulator) -> list[BaseRoute]:
-    """Return the routes that the Stripe CLI calls. They must be matched before the API's own."""
+    """Return the routes that the Stripe CLI calls.
+
+    They must be matched before the routes of the simulated Stripe API.
+    """
     sessions = _Sessions(simulator)
     create, resend = _api(simulator, sessions.create), _api(simulator, sessions.resend)
     return [
@@ -166,9 +169,9 @@ class _Sessions:
             self._simulator.deliveries.forget(session.target.name)
 
     def _given(self) -> list[WebhookTarget]:
-        """Return the endpoints from the settings and the CLI's sessions.
+        """Return the webhook endpoints from the settings and from ``stripe listen``.
 
-        Endpoints that were created by the API are not among them.
+        Webhook endpoints that were created by the simulated API are left out.
         """
         targets = self._simulator.deliveries.targets.values()
         return [target for target in targets if not target.endpoint_id]

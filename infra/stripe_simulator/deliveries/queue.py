@@ -133,7 +133,10 @@ class DeliveryQueue:
             self._db.execute(change, (self._store.time(), *target_names))
 
     def give_up_old(self) -> None:
-        """Remove deliveries older than three days, also those of endpoints that never returned."""
+        """Remove deliveries older than three days.
+
+        Those to webhook endpoints that no longer exist go then too.
+        """
         oldest = self._store.time() - KEPT_SECONDS
         self._db.execute("DELETE FROM pending_deliveries WHERE posted < ?", (oldest,))
 

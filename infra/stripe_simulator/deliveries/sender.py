@@ -104,7 +104,7 @@ class Deliveries:
         self._woken.set()
 
     def forget(self, target_name: str) -> None:
-        """Remove the pending deliveries of a deleted endpoint."""
+        """Remove the pending deliveries to a webhook endpoint that was deleted."""
         self.queue.forget(target_name)
         self.wake()
 

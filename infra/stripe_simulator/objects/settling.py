@@ -28,7 +28,10 @@ def submit(world: World, intent: Thing, method: Thing, outcome: str) -> Thing:
 
 
 def settle_due(world: World) -> None:
-    """End the processing card charges whose two seconds are over, by the simulator's clock."""
+    """End the card charges that have been ``processing`` for two seconds.
+
+    Each succeeds or fails, as was chosen when it began. The simulator's clock counts.
+    """
     plans = world.store.note(_SETTLING) or {}
     for name, (ends_at, outcome) in plans.items():
         if ends_at <= world.store.now():

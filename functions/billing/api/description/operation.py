@@ -27,11 +27,11 @@ REPEATS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of the API.
+    """Describes one operation of our API, for the OpenAPI document.
 
-    ``who`` is the kind of caller, or "" if anyone may call it. ``codes``
-    are the errors of this operation, in addition to those of all
-    operations.
+    ``answer`` names the schema of its response. ``who`` is the kind of caller,
+    or "" if anyone may call it. ``codes`` are the errors of this operation, in
+    addition to those of all operations.
     """
 
     name: str
@@ -53,9 +53,10 @@ def with_optional(body: Schema, **members: Schema) -> Schema:
 
 
 def listing(name: str, summary: str, answer: str) -> Operation:
-    """Return an operation that lists something page by page.
+    """Return the description of an operation that lists objects by pages.
 
-    It has the parameters ``limit`` and ``cursor``.
+    It has the parameters ``limit`` and ``cursor``. ``answer`` names the schema
+    of a page.
     """
     page = (
         parameter("limit", "query", LIMIT),

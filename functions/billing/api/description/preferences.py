@@ -21,9 +21,10 @@ LOW_AT: Final[Schema] = {
 
 
 def of_alert() -> dict[str, Operation]:
-    """Return the operations that read and change one threshold, by method.
+    """Return the OpenAPI operations on the ``quota.low`` threshold, by method.
 
-    When a customer's units fall below it, the event ``quota.low`` is sent.
+    They read and change it. When a customer's units fall below it, the event
+    ``quota.low`` is sent to the seller.
     """
     low_at = record(low_at=LOW_AT)
     refused = ("invalid_request",)

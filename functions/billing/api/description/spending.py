@@ -41,9 +41,9 @@ KEY_ID: Final[Schema] = {
 
 
 def of_spending() -> dict[str, dict[str, Operation]]:
-    """Return the operations on a quota, by path and method.
+    """Return the OpenAPI operations that read or spend a quota.
 
-    They read or spend it.
+    They are by path and method.
     """
     key = parameter("Idempotency-Key", "header", KEY, REPEATS)
     refused = (*TAKING, "idempotency_conflict")
