@@ -4,6 +4,7 @@ The product itself writes the first of them. Copies go straight into the local d
 it is stopped, because a million through its API would take half an hour.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import Final
 
+from billing import deployment
 from billing.audit.readings import TABLES
 from billing.books import Books
 from billing.clock import stamp
@@ -40,6 +42,8 @@ def fill(server: Dynoxide, tables: Mapping[str, str], count: int) -> None:
     All of them belong to one account.
     """
     books = builders.books_on(server.store(tables))
+    named = {"deployment": builders.DEPLOYMENT}
+    books.store.commit(*(Write(table, deployment.KEY, set=named) for table in deployment.TABLES))
     _buy(books, *FIRST)
     books.store.commit(
         Write("payments", (user_key(USER), FIRST[0]), remove=("unseen",))
@@ -165,8 +169,12 @@ def _renumbered(cell: str, number: int) -> str:
 
 
 def _set_units(file: sqlite3.Connection, quotas: str, units: int) -> None:
-    """Of the one account that is there."""
-    ((item,),) = file.execute(f'SELECT item_json FROM "{quotas}"').fetchall()
-    file.execute(
-        f'UPDATE "{quotas}" SET item_json = ?', (item.replace(f'"{UNITS}"', f'"{units}"'),)
-    )
+    """Of the one account that is there, beside the rows of its lots.
+
+    What the lots' rows do not say is from before there were lots.
+    """
+    items = file.execute(f'SELECT item_json FROM "{quotas}"').fetchall()
+    (account,) = [item for (item,) in items if '"remaining"' in item]
+    figures = {name: {"N": str(units)} for name in ("remaining", "total")}
+    more = json.dumps(json.loads(account) | figures)
+    file.execute(f'UPDATE "{quotas}" SET item_json = ? WHERE item_json = ?', (more, account))

@@ -88,7 +88,7 @@ def call(
     event = gateway_event(route, whole, parameters, {**usual, **(headers or {})}, body)
     if sub:
         event["requestContext"]["authorizer"] = {
-            "jwt": {"claims": {"sub": sub, "scope": "quota.write"}, "scopes": None}
+            "jwt": {"claims": {"sub": sub, "scope": "quota.write quota.grant"}, "scopes": None}
         }
     return event
 

@@ -103,6 +103,7 @@ def _generated(accounts: int) -> Books:
             "owner": f"user#{user}",
             "phase": 5,
             "quota": 100,
+            "units_clawed_back": 0,
             "payment_intent": "",
         },
         "quotas": lambda user: {"user_id": user, "item": "quota", "total": 100, "remaining": 100},

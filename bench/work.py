@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from billing.spending import memory
 
+from bench import customers
 from bench.rows import Row
 from bench.stage import Stage, stage
 from bench.subjects import TEMPLATE
@@ -78,6 +79,7 @@ def operations(on: Stage) -> Iterator[tuple[str, Traffic]]:
     yield from _reading(on)
     yield from _keys(on)
     yield from _keyed_debits(on)
+    yield from customers.operations(on)
     yield from _public(on)
 
 
