@@ -110,6 +110,8 @@ def _generated(accounts: int) -> Books:
     }
 
     def scan(table: str, segment: int, segments: int, after: dict[str, Any] | None) -> Page:
+        if table not in made:
+            return Page([], None)
         first = after["number"] if after else segment
         numbers = range(first, accounts, segments)[:PAGE]
         following = first + PAGE * segments
