@@ -16,7 +16,6 @@ from billing.api.request import Request
 from billing.charging.asking import Asker
 from billing.errors import BillingError, StripeRefusedError
 from billing.payments import plans
-from billing.reconciliation import adopting
 from billing.telemetry import count, logger, metrics, report_refusal
 from billing.top_up import messages, sweep
 from billing.top_up.job import Job
@@ -155,6 +154,9 @@ def _job() -> Job:
     asker = Asker(saved_cards(), books().ours, settings().stack_name)
 
     def find_lost(user_id: str, customer: str) -> bool:
+        # Only the first attempt of a charge pays for this import.
+        from billing.reconciliation import adopting  # noqa: PLC0415
+
         return adopting.find_lost(
             books(), gateway(), saved_cards(), user_id, customer
         )
