@@ -5,7 +5,7 @@ for all that are due.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from billing.agreements import consent
 from billing.agreements.agreement import MAX_PER_MONTH
@@ -13,15 +13,19 @@ from billing.agreements.consent import Terms
 from billing.api.endpoint import Answer, endpoint
 from billing.api.members import flag, whole
 from billing.api.request import Request
-from billing.charging.asking import Asker
 from billing.errors import BillingError, StripeRefusedError
 from billing.payments import plans
 from billing.telemetry import count, logger, metrics, report_refusal
-from billing.top_up import messages, sweep
-from billing.top_up.job import Job
+from billing.top_up import messages
 from billing.wiring.container import books, settings
 from billing.wiring.queue import receiving_books
 from billing.wiring.stripe import gateway, saved_cards
+
+if TYPE_CHECKING:
+    from billing.top_up.job import Job
+
+# What makes charges is imported where a charge is run: the API's requests, which
+# customers wait for, start without it.
 
 STOP_MS: Final = 28_000
 """No account's charge is started with less time left than this. The calls to
@@ -55,6 +59,8 @@ def _run(
     Each runs once, while there is time. Returns how many were done and how
     many failed.
     """
+    from billing.top_up import sweep  # noqa: PLC0415 - see above
+
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     left_ms = getattr(
         context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS
@@ -78,6 +84,8 @@ def _not_hurried(left_ms: LeftMs) -> Iterator[str]:
     due. The caller runs the charges of the yielded users itself. Stops early
     when little time is left.
     """
+    from billing.top_up import sweep  # noqa: PLC0415 - see above
+
     for user_id in sweep.due(books()):
         if left_ms() < SWEEP_STOP_MS:
             return
@@ -150,7 +158,10 @@ def _users_in(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
             logger.exception("a message that cannot be read is dropped")
 
 
-def _job() -> Job:
+def _job() -> "Job":
+    from billing.charging.asking import Asker  # noqa: PLC0415 - see above
+    from billing.top_up.job import Job  # noqa: PLC0415
+
     asker = Asker(saved_cards(), books().ours, settings().stack_name)
 
     def find_lost(user_id: str, customer: str) -> bool:
