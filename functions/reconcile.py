@@ -27,10 +27,10 @@ NAMED_MAX: Final = 5
 
 
 class IncompleteReconciliationError(Exception):
-    """Raised if some rows or lists could not be compared with Stripe.
+    """Raised if some rows, or some of Stripe's lists, could not be compared.
 
-    All others were compared before. It is raised last, so that Lambda counts
-    an error and an alarm fires.
+    All the others have been compared by then: this error is raised last, so
+    that Lambda counts an error and an alarm fires.
     """
 
     def __init__(self, report: Report) -> None:

@@ -1,8 +1,8 @@
-"""Removes units that have expired from the account.
+"""Removes the units of expired lots from an account.
 
-A lot is the units of one purchase or grant. When a lot has expired, a debit or
-a hold must remove its units first, as it must release an expired hold. Each
-lot gets one ledger entry.
+A lot is the units of one purchase or grant. Before units are debited or held,
+those of expired lots are removed, just as expired holds are released. Each
+expired lot gets its own ledger entry.
 """
 
 from collections.abc import Iterator, Sequence

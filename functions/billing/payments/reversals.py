@@ -138,9 +138,10 @@ class Reversals:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Reversals":
-        """Return the refunds and disputes that a payment has stored.
+        """Return the refunds and disputes that are stored with a payment.
 
-        {} has none. Members that a newer version wrote are ignored.
+        ``item`` is the map of them in the payment's row, {} if there are none.
+        Members that a newer version wrote are ignored.
         """
         disputes = {
             name: Dispute(**known(Dispute, dispute))
