@@ -65,7 +65,8 @@ print(json.dumps([time.process_time() - began, 'stripe' in sys.modules]))
 def rows() -> Iterator[Row]:
     """Compare each handler with its floor: a DynamoDB client, and stripe where it needs that."""
     granted = {
-        row["Handler"].split(".")[0]: json.dumps(row.get("Policies", [])) for row in _functions()
+        row["Handler"].rpartition(".")[0]: json.dumps(row.get("Policies", []))
+        for row in _functions()
     }
     for name, policies in sorted(granted.items()):
         yield from _handler(name, policies)
