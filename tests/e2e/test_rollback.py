@@ -128,11 +128,15 @@ class _Traffic:
 
     @contextlib.contextmanager
     def flowing(self) -> Iterator[None]:
-        """Both run until the block is done."""
+        """Both run until the block is done, and each has done something twice.
+
+        A call to a worker that was killed meanwhile takes half a minute.
+        """
         for thread in self._threads:
             thread.start()
         try:
             yield
+            self._stand.until(lambda: min(self.taken, self.bought) > 1)
         finally:
             self._stop.set()
             for thread in self._threads:
