@@ -12,6 +12,7 @@ from billing.facts import from_item, to_item
 from billing.payments.fact_queue import CLIENT, Queue, event_in, read_message
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectTimeoutError
+from moto.core.models import botocore_stubber
 from support import builders
 from support.builders import fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -52,6 +53,8 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     found = Wire()
     session = botocore.httpsession.URLLib3Session
     monkeypatch.setattr(session, "send", lambda _, request: found.send(request))
+    # Another test's moto in this process would answer before anything is sent.
+    monkeypatch.setattr(botocore_stubber, "enabled", False)
     return found
 
 
