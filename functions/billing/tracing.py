@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Tracer
 
 HEADER: Final = "_X_AMZN_TRACE_ID"
-"""The environment variable with the trace's id. Lambda sets it anew for each
-invocation.
+"""The environment variable with the trace's id. Lambda sets it again for
+each invocation.
 """
 SAMPLED: Final = "Sampled=1"
 ANNOTATED: Final = (

@@ -40,7 +40,7 @@ def tell(
     def run(story: Story) -> None:
         async def whole() -> None:
             terms = {"size": 10, "ahead_seconds": None}
-            async with AsyncLeases(async_backend, clock=seconds, **terms) as many:  # type: ignore[arg-type] # terms
+            async with AsyncLeases(async_backend, clock=seconds, **terms) as many:  # type: ignore[arg-type]
                 await story(many)
 
         asyncio.run(whole())

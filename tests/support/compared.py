@@ -61,12 +61,14 @@ class World:
 
     def report(self, since: int = 0, *, repair: bool = True) -> dict[str, Any]:
         """What a whole run says."""
-        return run.run(Run(self.books, self.stripe, repair), since).as_answer()  # type: ignore[arg-type]
+        job = Run(self.books, self.stripe, repair)  # type: ignore[arg-type]
+        return run.run(job, since).as_answer()
 
     def look(self, name: str) -> dict[str, Any]:
         """What a look at one purchase says."""
         report = Report(finished=True)
-        look_again(Comparison(self.books, self.stripe, repair=True), name, report)  # type: ignore[arg-type]
+        by = Comparison(self.books, self.stripe, repair=True)  # type: ignore[arg-type]
+        look_again(by, name, report)
         return report.as_answer()
 
     def row(self, owner: str, name: str) -> dict[str, Any]:

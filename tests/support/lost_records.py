@@ -42,7 +42,8 @@ class Shop:
 
     def reconcile(self, *, repair: bool = True) -> Report:
         """As each hour."""
-        return run.run(Run(self.books, self.stripe, repair), epoch(builders.START) - 86_400)  # type: ignore[arg-type]
+        job = Run(self.books, self.stripe, repair)  # type: ignore[arg-type]
+        return run.run(job, epoch(builders.START) - 86_400)
 
     def recover(self) -> retry_parked.Recovered:
         """A minute later."""

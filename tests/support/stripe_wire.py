@@ -48,7 +48,7 @@ class Wire:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
     def key(self, fresh: bool) -> str:  # noqa: FBT001 - the reader's own protocol
-        """A new one each time that it is read anew, or as the test says."""
+        """A new one whenever it is read again, or as the test says."""
         self.read.append(fresh)
         return self.keys.pop(0) if self.keys else f"sk_test_{self.read.count(True)}"
 

@@ -48,7 +48,7 @@ def test_a_message_that_is_settled_has_one_line(
 def test_an_event_of_the_bus_has_one_line_and_is_counted(
     recovery: Recovery, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nobody has counted it before."""
+    """It was not counted before."""
     payment = pending(recovery.books)
     event = builders.completed(payment)
     assert recovery.answer(bridged(event)) == []

@@ -53,8 +53,8 @@ def _close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold:
 
     DynamoDB cannot compare with its own clock, so an attempt that started
     just before the expiry may still succeed up to 3 s later. Until then a
-    reader may have seen the units as released. But nobody has spent them: to
-    do so, a request must release the expired hold in a transaction, and only
+    reader may have seen the units as released. They are not spent yet: to
+    spend them, a request must release the expired hold in a transaction, and only
     one of the two transactions succeeds.
     """
     unclear = False

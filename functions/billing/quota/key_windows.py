@@ -16,7 +16,7 @@ MONTH_CHARS: Final = len("2026-01")
 def window_began(per: Per, use_day: str, today: str) -> bool:
     """Return whether a new day or month began after ``use_day``.
 
-    ``per`` says which of the two. ``total`` never begins anew.
+    ``per`` says which of the two. ``total`` never starts again.
     """
     if per == "total" or not use_day:
         return False

@@ -2,7 +2,7 @@
 
 DynamoDB refuses each write if the row of the customer's agreement to top-ups
 has changed since it was read. Then a concurrent process has written first, so
-the runner reads the row again and decides anew.
+the runner reads the row again and decides again.
 """
 
 from dataclasses import replace

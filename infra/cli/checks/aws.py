@@ -144,7 +144,7 @@ def _described_alarms(patient: Patient, names: Sequence[str]) -> Iterator[Mappin
 
 
 def _no_receiver(patient: Patient, rows: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    """Yield one finding if some CloudWatch alarms notify nobody, and nothing otherwise.
+    """Yield one finding if some CloudWatch alarms have no receiver, and nothing otherwise.
 
     ``rows`` are the stack's alarms as CloudWatch describes them. The finding is a fault in live
     mode once the stack is a few hours old, and a note before that or in test mode.

@@ -49,7 +49,7 @@ class Kept:
         """Return whether it is possible that this endpoint's signing secret is stored.
 
         It is certain if the endpoint is known. It is possible if a secret was stored by hand: then
-        nobody knows to which endpoint that secret belongs.
+        it is unknown to which endpoint that secret belongs.
         """
         return self.knows(endpoint_id) or not self._marks <= set(self.endpoints.values())
 

@@ -16,7 +16,7 @@ class Stripe:
     """Makes customers, each once under its key, and raises what it is given before."""
 
     def __init__(self, *troubles: Exception) -> None:
-        """Nobody yet."""
+        """No customer yet."""
         self.asked: list[tuple[Mapping[str, str], str]] = []
         self.troubles = list(troubles)
 

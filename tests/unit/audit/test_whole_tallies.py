@@ -111,7 +111,7 @@ def _settled(store: MemoryStore, user_id: str = "alice") -> Tally | None:
 
 @pytest.mark.parametrize("name", ["alice", "bob"])
 def test_every_row_is_counted_once_for_its_own_account(name: str) -> None:
-    """Also where another account has the same rows. Rows that move no units are nobody's."""
+    """Also where another account has the same rows. Rows that move no units are of no account."""
     tallies = Tallies()
     for table, items in ROWS.items():
         for item in items:

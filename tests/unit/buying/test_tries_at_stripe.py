@@ -24,7 +24,7 @@ class Customers:
     """The customers that a checkout asks for."""
 
     def __init__(self) -> None:
-        """Nobody was asked for."""
+        """No customer was asked for."""
         self.instead_of: list[str] = []
 
     def __call__(self, instead_of: str) -> str:
@@ -124,7 +124,7 @@ def _payment_id(books: Books) -> str:
 
 
 def test_a_session_that_lost_the_race_is_closed_and_the_first_is_answered(books: Books) -> None:
-    """Whoever pays, pays once."""
+    """Each buyer pays once."""
 
     def attach_another() -> None:
         key = (user_key("alice"), _payment_id(books))

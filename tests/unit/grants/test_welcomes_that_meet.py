@@ -86,7 +86,7 @@ def test_the_last_welcome_of_the_day_goes_to_one_of_two(books: Books, store: Med
 def test_a_welcome_whose_id_an_older_grant_has_is_an_operators(
     books: Books, store: Meddled
 ) -> None:
-    """Its entry stands in the ledger, and nobody was given it by a row."""
+    """Its entry stands in the ledger, and no row says that it was given."""
     entry = {"units": 9, "note": "why", "booked_at": "2026-01-02T03:04:05.000000Z"}
     store.commit(Write("ledger", ("alice", "welcome"), set=entry))
     with pytest.raises(GrantError) as found:

@@ -176,7 +176,7 @@ def test_another_customers_key_is_never_replaced(
 def test_another_id_is_drawn_without_a_pause(
     world: World, store: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody else is in the way of it."""
+    """No other request is in the way of it."""
     numbers = iter(["1" * 24, "1" * 24, "2" * 24])
     drawn = SimpleNamespace(token_hex=lambda _: next(numbers), token_urlsafe=lambda _: "x" * 43)
     monkeypatch.setattr(api_keys, "secrets", drawn)

@@ -1,6 +1,6 @@
 """How units of lots burn, are held, come back, are taken back and expire: lots in, lots out."""
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from billing.lots import burning
@@ -20,7 +20,8 @@ def _lot(
     of: str = "",
 ) -> Lot:
     source = "purchase" if of else "grant"
-    return Lot(name, source, 20, free, held, expires_at, 1, of or name, is_void=is_void)  # type: ignore[arg-type]
+    origin: Any = source
+    return Lot(name, origin, 20, free, held, expires_at, 1, of or name, is_void=is_void)
 
 
 def _key(name: str, expires_at: int = 0, bought: int = 0) -> str:

@@ -14,7 +14,7 @@ class Charges:
     is_on = True
 
     def __init__(self) -> None:
-        """For nobody."""
+        """For no customer."""
         self.opened: list[str] = []
 
     def open(self, store: object, user_id: str, now: object) -> Opened:

@@ -100,7 +100,7 @@ def test_an_event_that_meets_another_decides_again(story: Story) -> None:
 
 
 def test_a_refund_whose_payment_is_credited_while_it_is_parked_is_settled(story: Story) -> None:
-    """It would wait where nobody looks any more."""
+    """It would wait where no code looks any more."""
     sold = builders.completed(story.payment)
     _before(story, lambda: _apply(story, sold))
     assert _apply(story, builders.refunded(story.payment, 500)).units == -50

@@ -94,11 +94,11 @@ def test_a_stored_row_is_read_whole_and_what_a_newer_version_wrote_is_left_out()
 
 
 def test_who_never_bought_has_zeros_and_no_times() -> None:
-    nobody = Balance.from_item(None)
-    assert [getattr(nobody, name) for name in MEMBERS] == [0] * 17
-    assert (nobody.use_day, nobody.updated_at, nobody.booked_at) == ("", "", "never")
-    assert (nobody.keys, nobody.low_at, nobody.low_told) == ({}, None, False)
-    assert nobody.as_answer("bob") == Quota("bob", 0, 0, 0, 0, 0, None, None)
+    empty = Balance.from_item(None)
+    assert [getattr(empty, name) for name in MEMBERS] == [0] * 17
+    assert (empty.use_day, empty.updated_at, empty.booked_at) == ("", "", "never")
+    assert (empty.keys, empty.low_at, empty.low_told) == ({}, None, False)
+    assert empty.as_answer("bob") == Quota("bob", 0, 0, 0, 0, 0, None, None)
 
 
 def test_the_quota_of_an_answer_and_of_an_event_has_every_figure_in_its_place() -> None:

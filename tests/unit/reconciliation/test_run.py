@@ -226,7 +226,8 @@ def test_concurrent_requests_restore_a_dropped_refund_once(books: Books) -> None
         books, record, payment.session_id, builders.intent_of(payment)
     )
     gone = frozenset({record.name})
-    books.store.first = lambda: dropping.bring_back(books, builders.intent_of(payment), gone)  # type: ignore[attr-defined]
+    intent = builders.intent_of(payment)
+    books.store.first = lambda: dropping.bring_back(books, intent, gone)  # type: ignore[attr-defined]
     dropping.bring_back(books, builders.intent_of(payment), gone)
     assert [one.name for one in records.all_parked(books)] == [record.name]
     assert settlement.apply(books, fact(builders.completed(payment))).status == "settled"

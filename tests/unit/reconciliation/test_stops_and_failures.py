@@ -23,7 +23,8 @@ def world() -> World:
 
 
 def _run(world: World, since: int = 0, **bounds: Any) -> Report:
-    return run.run(Run(world.books, world.stripe, **{"repair": True, **bounds}), since)  # type: ignore[arg-type]
+    stripe: Any = world.stripe
+    return run.run(Run(world.books, stripe, **{"repair": True, **bounds}), since)
 
 
 def _times(count: int) -> Callable[[], bool]:
@@ -80,7 +81,7 @@ def test_a_place_that_an_older_version_kept_otherwise_is_no_place(world: World) 
 
 
 def test_the_place_of_a_stopped_run_is_kept_whole(world: World) -> None:
-    """And is gone when the next run is done, which begins anew behind it."""
+    """And is gone when the next run is done, which starts again after it."""
     world.stripe.rows_a_page = 1
     sold = [world.buy(paid=False) for _ in range(2)]
     _run(world, 17, go_on=_times(1))

@@ -44,7 +44,7 @@ def test_books_without_a_sale_have_an_empty_report(world: World) -> None:
 def test_what_is_not_ours_is_counted_and_an_open_session_is_not(
     world: World, *, repair: bool
 ) -> None:
-    """Three strangers' sessions, around one that nobody has paid yet."""
+    """Three strangers' sessions, around one that is not paid yet."""
     members: list[dict[str, Any]] = [
         {"metadata": {}},
         {"mode": "subscription"},

@@ -271,7 +271,7 @@ def test_a_hard_decline_pauses_gives_the_charge_back_and_leaves_the_index(story:
 def test_a_charge_that_is_called_off_ends_its_payment_and_looks_again_at_once(
     story: Story,
 ) -> None:
-    """Units came in by a checkout: the second try is not needed, and nobody's fault."""
+    """Units came in by a checkout: the second try is not needed, and no fault."""
     story.stripe.script = ["insufficient_funds"]
     story.run()
     story.units(50)
