@@ -3,14 +3,17 @@ written here.
 """
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import Locator, Route, expect
 
-TODAY = datetime.now(UTC).date()
+
+def _today() -> date:
+    """The day of the test, which may begin after midnight though its run did not."""
+    return datetime.now(UTC).date()
 
 
 def key(number: int = 1, **members: Any) -> dict[str, Any]:
@@ -189,7 +192,7 @@ def _entry(ago: int, units: int, **members: Any) -> dict[str, Any]:
         "units": -units,
         "balance_after": 1,
         "reference_type": "day",
-        "reference_id": (TODAY - timedelta(days=ago)).isoformat(),
+        "reference_id": (_today() - timedelta(days=ago)).isoformat(),
         "booked_at": datetime.now(UTC).isoformat(),
         **members,
     }
@@ -201,7 +204,7 @@ def _ledger(visitor: Visitor, *entries: dict[str, Any], **members: Any) -> None:
 
 
 def _day(ago: int) -> str:
-    day = TODAY - timedelta(days=ago)
+    day = _today() - timedelta(days=ago)
     return f"{day:%b} {day:%d}, {day:%Y}".replace(" 0", " ")
 
 
@@ -216,7 +219,7 @@ def test_the_chart_of_use_is_split_by_key(arrive: Arrive) -> None:
         _entry(1, 40, by_key={"key_1": 30, "key_gone": 6}),
         _entry(2, 20, by_key={"key_2": 20}),
         _entry(3, 10),
-        not_itemised={"day": TODAY.isoformat(), "units": 5},
+        not_itemised={"day": _today().isoformat(), "units": 5},
     )
     visitor.enter()
     page = visitor.page
@@ -258,7 +261,7 @@ def test_a_day_that_is_no_entry_yet_is_split_as_the_ledger_says(arrive: Arrive) 
     """It may be an earlier day than today, and have use of a key that is revoked."""
     visitor = arrive()
     Keys(visitor, key(1, used_today=0))
-    day = (TODAY - timedelta(days=2)).isoformat()
+    day = (_today() - timedelta(days=2)).isoformat()
     _ledger(visitor, not_itemised={"day": day, "units": 9, "by_key": {"key_1": 5, "key_x": 3}})
     visitor.enter()
     visitor.page.get_by_role("button", name="Split by key").click()

@@ -2,13 +2,16 @@
 yet.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import Locator, expect
 
-TODAY = datetime.now(UTC).date()
+
+def _today() -> date:
+    """The day of the test, which may begin after midnight though its run did not."""
+    return datetime.now(UTC).date()
 
 
 def heights(visitor: Visitor) -> list[float]:
@@ -55,7 +58,7 @@ def test_use_counts_on_its_own_day_however_long_ago(arrive: Arrive, ago: int) ->
     visitor.stand.purchase(visitor.name)
     visitor.spend(30)
     key = {"user_id": {"S": visitor.name}, "item": {"S": "quota"}}
-    change = {"use_day": {"Value": {"S": (TODAY - timedelta(days=ago)).isoformat()}}}
+    change = {"use_day": {"Value": {"S": (_today() - timedelta(days=ago)).isoformat()}}}
     visitor.stand.boto("dynamodb").update_item(
         TableName=visitor.stand.resources()["QuotasTable"], Key=key, AttributeUpdates=change
     )
@@ -77,7 +80,7 @@ def test_bars_are_as_high_as_their_days_and_the_table_says_the_same(arrive: Arri
     reached by keyboard.
     """
     visitor = arrive()
-    days = [TODAY - timedelta(days=ago) for ago in (1, 4, 9)]
+    days = [_today() - timedelta(days=ago) for ago in (1, 4, 9)]
     line = {
         "id": "1",
         "type": "consumed",
